@@ -1,0 +1,17 @@
+"""Density basis sets: shells of Gaussians, their order, and the free-atom prior."""
+
+from densnet.basis.density_basis import AtomicPrior, DensityBasis, library_names
+from densnet.basis.layout import Layout
+from densnet.basis.normalization import first_moment, monopole, primitive_norm
+from densnet.basis.shell import Shell
+
+__all__ = [
+    "AtomicPrior",
+    "DensityBasis",
+    "Layout",
+    "Shell",
+    "first_moment",
+    "library_names",
+    "monopole",
+    "primitive_norm",
+]
