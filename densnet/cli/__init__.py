@@ -1,0 +1,1 @@
+"""The command line: ``densnet VERB``, one small module a verb."""
