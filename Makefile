@@ -1,0 +1,66 @@
+# DenSNet: `make run` shows it at work, `make test` proves it. Both set up .venv themselves and are
+# quick the second time. Variables that a machine may need:
+#   PYTHON=python3.12        the interpreter that makes .venv (3.11 to 3.13)
+#   TORCH_INDEX=URL          where PyTorch comes from, e.g. https://download.pytorch.org/whl/cu128
+#                            for a GPU; by default the CPU build, which is ten times smaller
+#   STEPS=20000 RUN=DIR      length of the dynamics of `make run`, and where they go
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || echo python3)
+TORCH ?= 2.13.0
+TORCH_INDEX ?=
+TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
+STEPS ?= 20000
+RUN ?= runs/ethanol
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+INSTALLED := .venv/.installed
+KERNEL_SOURCES := $(shell find cpp -name '*.cpp' -o -name '*.hpp' -o -name '*.h' 2>/dev/null)
+
+# One thread a process: for small molecules more of them are slower (README, "Threads").
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help run test lint bench clean
+
+help:
+	@echo "make run    set up, then ethanol dynamics through i-PI with the shipped model, then its IR spectrum"
+	@echo "make test   set up, then all tests"
+	@echo "make lint   set up, then ruff (format and rules) and mypy"
+	@echo "make bench  set up, then the benchmarks"
+	@echo "make clean  remove the environment, builds and caches (runs/ stays)"
+
+run: $(INSTALLED)
+	$(BIN)/densnet md ethanol --ensemble nvt-svr --steps $(STEPS) --output $(RUN)
+	$(BIN)/densnet spectrum $(RUN) --ir --compare-bands examples/01_ethanol/ethanol_gas_bands.csv
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(INSTALLED)
+	$(BIN)/densnet bench
+
+# The CPU build carries the version suffix +cpu and is looked for where pip is configured to look,
+# then in PyTorch's own index; PyPI's plain build (with CUDA, some gigabytes) comes last.
+$(INSTALLED): setup.py pyproject.toml Makefile $(KERNEL_SOURCES)
+	@echo "setting up .venv (the first time takes minutes)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(PIP) "setuptools>=70" wheel "pybind11>=2.12"
+ifneq ($(TORCH_INDEX),)
+	@$(PIP) "torch==$(TORCH)" --index-url $(TORCH_INDEX)
+else
+	@$(PIP) "torch==$(TORCH)+cpu" 2>/dev/null \
+	  || $(PIP) "torch==$(TORCH)" --index-url $(TORCH_CPU_INDEX) \
+	  || $(PIP) "torch==$(TORCH)"
+endif
+	@$(PIP) --no-build-isolation -e ".[label,mpi,test,dev]"
+	@touch $@
+
+clean:
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	find densnet ipi_driver -name '_kernel*.so' -delete
