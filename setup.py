@@ -76,6 +76,7 @@ setup(
         "ase>=3.23",
         "h5py>=3.10",
         "pyyaml>=6.0",
+        "packaging>=23.0",
         "rich>=13.0",
         "matplotlib>=3.8",
     ],
