@@ -1,0 +1,232 @@
+"""Starting frames: GFN2-xTB Langevin dynamics, stratified over the wells of one torsion.
+
+A group of frames (one temperature, one tag) is drawn from many short, independent trajectories.
+Trajectory k starts from conformer k modulo their number, is equilibrated, and then offers one
+frame every ``spacing_fs``. A frame is kept while the quota of its conformer is open, so that the
+conformers end up equally represented, whatever their populations in the sampling method. Every
+trajectory has its own random stream, derived from the seed of the run, the group and k: the result
+does not depend on how many processes do the work.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from ase import Atoms, units
+from ase.md.langevin import Langevin
+from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
+from numpy.typing import NDArray
+from tblite.ase import TBLite
+
+from densnet.errors import InputError, NonFiniteError, SimulationError
+from densnet.units import BOHR_ANGSTROM
+
+# Give up a group when its trajectories have offered this many times the frames it needs: then a
+# conformer is so rare that the torsion or the starting angles must be wrong.
+OFFERS_PER_FRAME = 50
+
+
+@dataclass(frozen=True)
+class Torsion:
+    """A dihedral angle and the starting values that name its conformers.
+
+    Parameters
+    ----------
+    atoms : tuple of four int
+        Indices of the dihedral, counted from zero.
+    starts_degrees : tuple of float
+        One angle a conformer; a frame belongs to the nearest.
+    moving : tuple of int
+        The atoms that turn with the last atom of the dihedral; empty means only that atom.
+    """
+
+    atoms: tuple[int, int, int, int]
+    starts_degrees: tuple[float, ...]
+    moving: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Group:
+    """Frames to be drawn at one temperature under one tag (train, validation, test)."""
+
+    tag: str
+    temperature_kelvin: float
+    n_frames: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Dynamics:
+    """How a sampling trajectory is run."""
+
+    method: str = "GFN2-xTB"
+    timestep_fs: float = 0.5
+    friction_per_ps: float = 20.0
+    equilibration_ps: float = 1.0
+    spacing_fs: float = 100.0
+    frames_per_trajectory: int = 30
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The frames of one group, in the order in which they were kept.
+
+    Parameters
+    ----------
+    positions : (n_frames, n_atoms, 3) float64, bohr
+    trajectory : (n_frames,) int64
+        Number of the trajectory inside its group.
+    time : (n_frames,) float64, fs
+        Time since the end of the equilibration.
+    torsion_degrees : (n_frames,) float64
+        The stratified dihedral in (-180, 180]; zeros without one.
+    """
+
+    group: Group
+    positions: NDArray[np.float64]
+    trajectory: NDArray[np.int64]
+    time: NDArray[np.float64]
+    torsion_degrees: NDArray[np.float64]
+
+
+def sample_group(
+    numbers: NDArray[np.int64],
+    positions: NDArray[np.float64],
+    group: Group,
+    dynamics: Dynamics,
+    *,
+    torsion: Torsion | None = None,
+    charge: int = 0,
+    seed: int = 0,
+    on_frame: Callable[[int], None] | None = None,
+) -> Sample:
+    """Draw the frames of one group.
+
+    Parameters
+    ----------
+    numbers : (n_atoms,) int64
+    positions : (n_atoms, 3) float64, bohr
+        A reasonable geometry; the torsion is set to each of its starts in turn.
+    seed : int
+        Seed of the whole run; the group adds its own.
+    on_frame : callable
+        Called with the number of frames kept so far, after each.
+
+    Raises
+    ------
+    InputError
+        If the group or the dynamics ask for something impossible.
+    SimulationError
+        If a conformer is not met often enough to fill its share.
+    """
+    check(group, dynamics, torsion, len(numbers))
+    starts = torsion.starts_degrees if torsion is not None else (0.0,)
+    quota = np.full(len(starts), group.n_frames // len(starts))
+    quota[: group.n_frames % len(starts)] += 1
+    kept: list[tuple[NDArray[np.float64], int, float, float]] = []
+    offered = 0
+    k = 0
+    while quota.sum() > 0:
+        if offered > OFFERS_PER_FRAME * max(group.n_frames, dynamics.frames_per_trajectory):
+            raise SimulationError(
+                f"group {group.tag} at {group.temperature_kelvin} K: after {offered} frames the "
+                f"conformers near {list(starts)} degrees still miss {quota.tolist()} frames; "
+                "check torsion.atoms and torsion.starts_degrees"
+            )
+        rng = np.random.default_rng(np.random.SeedSequence([seed, group.seed, k]))
+        start = k % len(starts)
+        for time, frame in run_trajectory(
+            numbers, positions, start, group, dynamics, torsion, charge, rng
+        ):
+            offered += 1
+            angle = 0.0 if torsion is None else dihedral_degrees(frame, torsion.atoms)
+            well = nearest_start(angle, starts)
+            if quota[well] > 0:
+                quota[well] -= 1
+                kept.append((frame, k, time, angle))
+                if on_frame is not None:
+                    on_frame(len(kept))
+        k += 1
+    return Sample(
+        group,
+        np.array([row[0] for row in kept]),
+        np.array([row[1] for row in kept], dtype=np.int64),
+        np.array([row[2] for row in kept]),
+        np.array([row[3] for row in kept]),
+    )
+
+
+def run_trajectory(
+    numbers: NDArray[np.int64],
+    positions: NDArray[np.float64],
+    start: int,
+    group: Group,
+    dynamics: Dynamics,
+    torsion: Torsion | None,
+    charge: int,
+    rng: np.random.Generator,
+) -> list[tuple[float, NDArray[np.float64]]]:
+    """Run one Langevin trajectory; return (time in fs, positions in bohr) of the offered frames."""
+    atoms = Atoms(numbers=numbers, positions=positions * BOHR_ANGSTROM)
+    if torsion is not None:
+        moving = torsion.moving or (torsion.atoms[3],)
+        atoms.set_dihedral(*torsion.atoms, torsion.starts_degrees[start], indices=list(moving))
+    atoms.calc = TBLite(method=dynamics.method, charge=charge, verbosity=0)
+    MaxwellBoltzmannDistribution(atoms, temperature_K=group.temperature_kelvin, rng=rng)
+    integrator = Langevin(
+        atoms,
+        timestep=dynamics.timestep_fs * units.fs,
+        temperature_K=group.temperature_kelvin,
+        friction=dynamics.friction_per_ps / (1000.0 * units.fs),
+        fixcm=False,
+        rng=rng,
+    )
+    integrator.run(round(dynamics.equilibration_ps * 1000.0 / dynamics.timestep_fs))
+    stride = round(dynamics.spacing_fs / dynamics.timestep_fs)
+    frames = []
+    for i in range(dynamics.frames_per_trajectory):
+        integrator.run(stride)
+        frame = (atoms.get_positions() - atoms.get_center_of_mass()) / BOHR_ANGSTROM
+        if not np.isfinite(frame).all():
+            raise NonFiniteError(
+                f"group {group.tag} at {group.temperature_kelvin} K: the sampling dynamics gave "
+                "positions that are not finite; use a smaller dynamics.timestep_fs"
+            )
+        frames.append(((i + 1) * stride * dynamics.timestep_fs, frame))
+    return frames
+
+
+def dihedral_degrees(positions: NDArray[np.float64], atoms: tuple[int, int, int, int]) -> float:
+    """Dihedral angle of four atoms in (-180, 180] degrees, IUPAC sign."""
+    a, b, c, d = (positions[i] for i in atoms)
+    axis = (c - b) / np.linalg.norm(c - b)
+    v = (a - b) - np.dot(a - b, axis) * axis
+    w = (d - c) - np.dot(d - c, axis) * axis
+    return float(np.degrees(np.arctan2(np.dot(np.cross(axis, v), w), np.dot(v, w))))
+
+
+def nearest_start(angle: float, starts: tuple[float, ...]) -> int:
+    """Index of the starting angle nearest to `angle`, around the circle (degrees)."""
+    return int(np.argmin([abs((angle - s + 180.0) % 360.0 - 180.0) for s in starts]))
+
+
+def check(group: Group, dynamics: Dynamics, torsion: Torsion | None, n_atoms: int) -> None:
+    """Refuse settings that cannot be sampled, naming the key."""
+    where = f"group {group.tag}"
+    if group.n_frames < 1 or group.temperature_kelvin <= 0.0:
+        raise InputError(f"{where}: n_frames and temperature_kelvin must be positive")
+    if group.seed < 0:
+        raise InputError(f"{where}: seed must not be negative, got {group.seed}")
+    if dynamics.timestep_fs <= 0.0 or dynamics.spacing_fs < dynamics.timestep_fs:
+        raise InputError("dynamics: need 0 < timestep_fs <= spacing_fs")
+    if dynamics.frames_per_trajectory < 1 or dynamics.friction_per_ps <= 0.0:
+        raise InputError("dynamics: frames_per_trajectory and friction_per_ps must be positive")
+    if torsion is None:
+        return
+    if not torsion.starts_degrees:
+        raise InputError("torsion.starts_degrees: give at least one angle")
+    indices = torsion.atoms + torsion.moving
+    if len(set(torsion.atoms)) != 4 or min(indices) < 0 or max(indices) >= n_atoms:
+        raise InputError(
+            f"torsion: atoms {list(indices)} must be four different indices from 0 to {n_atoms - 1}"
+        )
