@@ -55,9 +55,10 @@ class KeptGridIntegrator(numint.NumInt):  # type: ignore[misc]
         """Electrons, exchange–correlation energy and potential matrix, as PySCF's `nr_rks`."""
         orbitals = occupied_orbitals(dms)
         if orbitals is None or not self.handles(xc_code):
-            return super().nr_rks(
+            plain: tuple[float, float, NDArray[np.float64]] = super().nr_rks(
                 mol, grids, xc_code, dms, relativity, hermi, max_memory, verbose
-            )  # type: ignore[no-any-return]
+            )
+            return plain
         n_components = 1 if self._xc_type(xc_code) == "LDA" else 4
         n_electrons = 0.0
         energy = 0.0

@@ -196,9 +196,7 @@ def converge(method: Any, level: Level) -> tuple[int, int]:
         gap = gap_of(method)
         if method.converged and gap >= level.minimum_gap_hartree:
             return number, int(method.cycles)
-        why = (
-            f"gap {gap:.4f} hartree" if method.converged else f"not after {method.cycles} cycles"
-        )
+        why = f"gap {gap:.4f} hartree" if method.converged else f"not after {method.cycles} cycles"
         failures.append(f"{attempt.name}: {why}")
     raise ConvergenceError(
         f"the SCF failed ({'; '.join(failures)}); raise level.max_cycles, or look at the geometry"
