@@ -1,0 +1,95 @@
+"""Sizes of the two networks, as they stand in a training file and in a bundle."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from densnet.errors import InputError
+
+
+@dataclass(frozen=True)
+class DensityMapConfig:
+    """Network 1, R, Z → c.
+
+    Parameters
+    ----------
+    n_channels : int
+        Channels of every l.
+    n_layers : int
+        Products; one less than the number of times that atoms exchange features, plus one.
+    l_features, l_two_body : int
+        Highest l of the features that atoms exchange, and of the neighbour sums before a product.
+    n_transfer : int
+        Products in the antisymmetric charge transfer between two atoms.
+    """
+
+    n_channels: int = 32
+    n_layers: int = 2
+    l_features: int = 2
+    l_two_body: int = 3
+    n_transfer: int = 16
+
+
+@dataclass(frozen=True)
+class EnergyFunctionalConfig:
+    """Network 2, c, R, Z → E.
+
+    Parameters
+    ----------
+    n_channels, n_layers, l_features, l_two_body : int
+        As in the density map.
+    n_hidden : int
+        Width of the read-out of an atom's energy.
+    inputs : "both", "density" or "geometry"
+        What the functional sees. "density": the coefficients on the atoms and their potential, no
+        neighbours; "geometry": the neighbours, no coefficients; for the ablation.
+    """
+
+    n_channels: int = 32
+    n_layers: int = 2
+    l_features: int = 2
+    l_two_body: int = 3
+    n_hidden: int = 32
+    inputs: Literal["both", "density", "geometry"] = "both"
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Everything that fixes the shape of a model besides its density basis.
+
+    Parameters
+    ----------
+    elements : tuple of int
+        Nuclear charges, ascending.
+    cutoff : float, bohr
+    n_radial : int
+        Bessel functions.
+    """
+
+    elements: tuple[int, ...]
+    cutoff: float = 10.0
+    n_radial: int = 12
+    density_map: DensityMapConfig = field(default_factory=DensityMapConfig)
+    energy_functional: EnergyFunctionalConfig = field(default_factory=EnergyFunctionalConfig)
+
+    def __post_init__(self) -> None:
+        if not self.elements or list(self.elements) != sorted(set(self.elements)):
+            raise InputError(f"elements must be ascending and distinct, got {self.elements}")
+        if self.cutoff <= 0.0 or self.n_radial < 1:
+            raise InputError(
+                f"cutoff and n_radial must be positive, got {self.cutoff} and {self.n_radial}"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> "ModelConfig":
+        """Read what :meth:`to_dict` wrote."""
+        return cls(
+            elements=tuple(content["elements"]),
+            cutoff=float(content["cutoff"]),
+            n_radial=int(content["n_radial"]),
+            density_map=DensityMapConfig(**content["density_map"]),
+            energy_functional=EnergyFunctionalConfig(**content["energy_functional"]),
+        )

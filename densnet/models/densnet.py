@@ -1,0 +1,157 @@
+"""Both networks and everything that follows from them: one call gives all observables."""
+
+import torch
+from torch import Tensor, nn
+
+from densnet.models.config import ModelConfig
+from densnet.models.density_map import DensityMap
+from densnet.models.edges import EdgeEmbedding, Edges
+from densnet.models.energy_functional import EnergyFunctional
+from densnet.models.whitening import Whitening
+
+
+class DensNet(nn.Module):
+    """Nuclei → density → energy, forces, dipole.
+
+    Parameters
+    ----------
+    config : ModelConfig
+    whitening : Whitening
+    reference_energies : (n_species,) float64, hartree
+        Subtracted per atom before learning.
+    energy_scale : float, hartree
+        Unit of the functional's output.
+    n_neighbours : float
+        Typical number of neighbours in the training set.
+    """
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        whitening: Whitening,
+        reference_energies: Tensor,
+        energy_scale: float,
+        n_neighbours: float,
+    ) -> None:
+        super().__init__()
+        n_species = len(config.elements)
+        self.n_species = n_species
+        self.cutoff = config.cutoff
+        self.config = config
+        self.n_neighbours = n_neighbours
+        self.whitening = whitening
+        l_edges = max(int(whitening.l_of_m.max()), config.density_map.l_two_body)
+        self.embedding = EdgeEmbedding(config.cutoff, config.n_radial, n_species, l_edges)
+        self.density_map = DensityMap(config, whitening, n_neighbours)
+        self.energy_functional = EnergyFunctional(config, whitening, n_neighbours)
+        self.register_buffer("reference_energies", reference_energies.to(torch.float64))
+        self.register_buffer("energy_scale", torch.tensor(energy_scale, dtype=torch.float64))
+        species_of_number = torch.full((119,), -1, dtype=torch.int64)
+        species_of_number[list(config.elements)] = torch.arange(n_species)
+        self.register_buffer("species_of_number", species_of_number, persistent=False)
+
+    def edges(
+        self, vectors: Tensor, species: Tensor, receivers: Tensor, senders: Tensor
+    ) -> Edges:
+        """Return the functions of the edge vectors, in the precision of the networks."""
+        weights = self.energy_functional.species
+        return self.embedding(vectors.to(weights.dtype), species, receivers, senders)
+
+    def one_hot(self, species: Tensor) -> Tensor:
+        """Return (n_atoms, n_species) in the precision of the networks."""
+        weights = self.energy_functional.species
+        return torch.nn.functional.one_hot(species, self.n_species).to(weights.dtype)
+
+    def atomic_energies(
+        self, components: Tensor, edges: Edges, species: Tensor, one_hot: Tensor
+    ) -> Tensor:
+        """Return the atoms' energies, (n_atoms,) float64, hartree."""
+        learned = self.energy_functional(components, edges, species, one_hot).to(torch.float64)
+        return self.reference_energies.index_select(0, species) + self.energy_scale * learned
+
+    def coefficients(self, components: Tensor, species: Tensor, charges: Tensor) -> Tensor:
+        """Return padded coefficients of Δρ in float64, every atom's charge exact.
+
+        Parameters
+        ----------
+        components : (n_m, n_atoms, n_shells)
+        species : (n_atoms,) int64
+        charges : (n_atoms,) float64
+            ∫Δρ_A, electrons.
+
+        Returns
+        -------
+        (n_m, n_atoms, n_shells) float64
+        """
+        exact = self.whitening.with_charges(components.to(torch.float64), species, charges)
+        return self.whitening.coefficients(exact, species)
+
+    def dipole(
+        self,
+        padded: Tensor,
+        charges: Tensor,
+        positions: Tensor,
+        species: Tensor,
+        structure: Tensor,
+        n_structures: int,
+    ) -> Tensor:
+        """Return −Σ_A (Q_A R_A + p_A), (n_structures, 3) float64, e·bohr, electrons negative."""
+        local = self.whitening.atomic_dipoles(padded, species)
+        of_atoms = -(charges.unsqueeze(1) * positions + local)
+        total = torch.zeros([n_structures, 3], dtype=torch.float64, device=positions.device)
+        return total.index_add(0, structure, of_atoms)
+
+    def forward(
+        self,
+        positions: Tensor,
+        species: Tensor,
+        receivers: Tensor,
+        senders: Tensor,
+        shifts: Tensor,
+        structure: Tensor,
+        n_structures: int,
+    ) -> dict[str, Tensor]:
+        """Evaluate a batch of structures.
+
+        Parameters
+        ----------
+        positions : (n_atoms, 3) float64, bohr
+            All structures' atoms, one after the other.
+        species : (n_atoms,) int64
+        receivers, senders : (n_edges,) int64
+        shifts : (n_edges, 3) float64, bohr
+        structure : (n_atoms,) int64
+        n_structures : int
+
+        Returns
+        -------
+        dict
+            ``energy`` (n_structures,), ``forces`` (n_atoms, 3), ``virial`` (n_structures, 3, 3),
+            ``dipole`` (n_structures, 3), ``coefficients`` (n_functions of all atoms,), ``charges``
+            (n_atoms,); float64, atomic units. The virial is −dE/dε for a strain ε.
+        """
+        vectors = positions.index_select(0, senders) - positions.index_select(0, receivers) + shifts
+        vectors = vectors.detach().requires_grad_(True)
+        one_hot = self.one_hot(species)
+        edges = self.edges(vectors, species, receivers, senders)
+        components, charges = self.density_map(edges, species, one_hot)
+        energies = self.atomic_energies(components, edges, species, one_hot)
+        gradient = torch.autograd.grad([energies.sum()], [vectors])[0]
+        assert gradient is not None
+        energy = torch.zeros(n_structures, dtype=torch.float64, device=positions.device)
+        energy = energy.index_add(0, structure, energies.detach())
+        forces = torch.zeros_like(positions).index_add(0, receivers, gradient)
+        forces = forces.index_add(0, senders, -gradient)
+        outer = -(vectors.detach().unsqueeze(2) * gradient.unsqueeze(1)).view(-1, 9)
+        virial = torch.zeros([n_structures, 9], dtype=torch.float64, device=positions.device)
+        virial = virial.index_add(0, structure.index_select(0, receivers), outer)
+        charges = charges.detach()
+        padded = self.coefficients(components.detach(), species, charges)
+        return {
+            "energy": energy,
+            "forces": forces,
+            "virial": virial.view(n_structures, 3, 3),
+            "dipole": self.dipole(padded, charges, positions, species, structure, n_structures),
+            "coefficients": self.whitening.flatten(padded, species),
+            "charges": charges,
+        }

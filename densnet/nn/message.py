@@ -1,0 +1,112 @@
+"""Sums over neighbours: the two-body basis and the convolution with neighbours' features."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from densnet.nn.angular import SphereGrid, l_of_m, n_harmonics
+from densnet.nn.linear import HarmonicLinear
+
+
+class TwoBody(nn.Module):
+    """A_i,lm,c = Σ_j R^l_c(r_ij; Z_i, Z_j) Y_lm(r̂_ij).
+
+    Parameters
+    ----------
+    l_max : int
+    n_radial_in : int
+        Length of the pair radial basis.
+    n_channels : int
+    n_neighbours : float
+        Typical number of neighbours; its square root divides the sum.
+    """
+
+    def __init__(
+        self, l_max: int, n_radial_in: int, n_channels: int, n_neighbours: float
+    ) -> None:
+        super().__init__()
+        self.n_m = n_harmonics(l_max)
+        self.register_buffer("l_of_m", l_of_m(l_max), persistent=False)
+        weight = torch.randn(l_max + 1, n_radial_in, n_channels) / math.sqrt(n_neighbours)
+        self.weight = nn.Parameter(weight)
+
+    def edges(self, radial: Tensor, harmonics: Tensor) -> Tensor:
+        """Return R^l_c Y_lm of every edge, ((l_max + 1)², n_edges, n_channels)."""
+        functions = torch.matmul(radial, self.weight).index_select(0, self.l_of_m)
+        return functions * harmonics[: self.n_m].unsqueeze(2)
+
+    def forward(
+        self, radial: Tensor, harmonics: Tensor, receivers: Tensor, n_nodes: int
+    ) -> Tensor:
+        """Sum over the neighbours.
+
+        Parameters
+        ----------
+        radial : (n_edges, n_radial_in)
+        harmonics : (at least (l_max + 1)², n_edges)
+        receivers : (n_edges,) int64
+        n_nodes : int
+
+        Returns
+        -------
+        ((l_max + 1)², n_nodes, n_channels)
+        """
+        return sum_over_neighbours(self.edges(radial, harmonics), receivers, n_nodes)
+
+
+class Convolution(nn.Module):
+    """A_i = Σ_j [Σ_lm R^l_c(r_ij) Y_lm(r̂_ij)] ⊗ (W h_j)_c, the product taken on the sphere.
+
+    Parameters
+    ----------
+    l_filter, l_features, l_out : int
+        Highest l of the filter, of the neighbours' features, and of the result.
+    n_radial_in, n_in, n_channels : int
+    n_neighbours : float
+    """
+
+    def __init__(
+        self,
+        l_filter: int,
+        l_features: int,
+        l_out: int,
+        n_radial_in: int,
+        n_in: int,
+        n_channels: int,
+        n_neighbours: float,
+    ) -> None:
+        super().__init__()
+        self.n_out = n_harmonics(l_out)
+        self.mix = HarmonicLinear(l_features, n_in, n_channels)
+        self.filter = TwoBody(l_filter, n_radial_in, n_channels, n_neighbours)
+        self.grid = SphereGrid(
+            max(l_filter, l_features), l_out, degree=l_filter + l_features + l_out
+        )
+
+    def forward(
+        self,
+        features: Tensor,
+        radial: Tensor,
+        harmonics: Tensor,
+        receivers: Tensor,
+        senders: Tensor,
+    ) -> Tensor:
+        """Sum the products over the neighbours; shapes as in :class:`TwoBody`.
+
+        Returns
+        -------
+        ((l_out + 1)², n_nodes, n_channels)
+        """
+        on_nodes = self.grid.evaluate(self.mix(features))
+        on_edges = self.grid.evaluate(self.filter.edges(radial, harmonics))
+        messages = on_edges * on_nodes.index_select(1, senders)
+        summed = sum_over_neighbours(messages, receivers, features.size(1))
+        return self.grid.project(summed, 0, self.n_out)
+
+
+def sum_over_neighbours(messages: Tensor, receivers: Tensor, n_nodes: int) -> Tensor:
+    """Add messages (k, n_edges, n_channels) to their receivers, (k, n_nodes, n_channels)."""
+    shape = [messages.size(0), n_nodes, messages.size(2)]
+    total = torch.zeros(shape, dtype=messages.dtype, device=messages.device)
+    return total.index_add(1, receivers, messages)
