@@ -45,7 +45,8 @@ class FrameWriter:
     attributes : mapping
         What all frames share, such as the level; values are numbers, text or JSON-able structures.
     provenance : mapping
-        How the file came about (versions, seeds, sources); kept from the first writer, not compared.
+        How the file came about (versions, seeds, sources): kept from the first writer, not
+        compared.
     commit_every : int
         Frames in the journal before it is merged into the file.
 
@@ -91,6 +92,19 @@ class FrameWriter:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    def sources(self) -> dict[str, int]:
+        """Smallest frame of each source in the file, for numbering imports."""
+        self.commit()
+        with open_file(self.path) as file:
+            if "source" not in file:
+                return {}
+            names = file["source"].asstr()[:].tolist()
+            frames = file["frame"][:].tolist()
+        smallest: dict[str, int] = {}
+        for name, frame in zip(names, frames, strict=True):
+            smallest[name] = min(frame, smallest.get(name, frame))
+        return smallest
 
     def append(self, values: Mapping[str, object]) -> None:
         """Add one frame; columns are those of :data:`densnet.data.schema.COLUMNS`.
