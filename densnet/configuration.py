@@ -205,7 +205,7 @@ class _Reader:
     def read_tuple(self, node: yaml.Node, kinds: tuple[Any, ...], key: str) -> tuple[Any, ...]:
         many = len(kinds) == 2 and kinds[1] is Ellipsis
         if not isinstance(node, yaml.SequenceNode):
-            raise self.mismatch(node, key, f"a list of {_type_name(kinds[0])}, as [a, b]")
+            raise self.mismatch(node, key, f"a list [a, b], each {_type_name(kinds[0])}")
         if not many and len(node.value) != len(kinds):
             raise self.fail(
                 node, f"{_quote(key)} must have {len(kinds)} entries, got {len(node.value)}"

@@ -1,0 +1,31 @@
+"""Every tolerance of the tests, with its reason. A test imports its tolerance from here.
+
+Names say what is compared; values are absolute unless the name ends in ``_RELATIVE``. A tolerance
+is widened only with a better reason, never because a test fails.
+"""
+
+from typing import Final
+
+# --- arithmetic ---------------------------------------------------------------------------------
+# Double precision carries 16 digits; sums of some hundred terms of size one lose two or three.
+ROUNDING: Final = 1e-12
+ROUNDING_RELATIVE: Final = 1e-12
+# Single precision carries 7 digits; a network of a few layers loses one or two.
+SINGLE_RELATIVE: Final = 1e-5
+
+# --- constants ----------------------------------------------------------------------------------
+# CODATA 2010, 2014 and 2018 differ by at most 3e-8 in hartree, bohr and debye; the Boltzmann
+# constant, redefined in 2019, moved by 6e-7 against 2014 and 1e-6 against 2010.
+CODATA_RELATIVE: Final = 5e-8
+CODATA_BOLTZMANN_RELATIVE: Final = 2e-6
+# i-PI's table is of 2002: its electronvolt, printed with eight digits, differs by 1.04e-7.
+IPI_RELATIVE: Final = 2e-7
+
+# --- symmetries and derivatives -----------------------------------------------------------------
+# Exact symmetries of a float64 network: rounding, amplified by the layers.
+SYMMETRY: Final = 1e-9
+# Charge is conserved by construction: antisymmetric transfers cancel to rounding.
+CHARGE: Final = 1e-10
+# Central differences of step h have an error of order h^2 f''' / 6 + rounding / h: for h = 1e-4
+# bohr and energies of order one, 1e-8 hartree/bohr.
+CENTRAL_DIFFERENCE: Final = 1e-7
