@@ -1,7 +1,8 @@
 """Read files of frames, strictly: what was asked for is there and finite, or it is an error.
 
->>> frames = FrameFile.read("ethanol.h5", require=("energy", "forces"), select={"tag": "train"})
-... # doctest: +SKIP
+Example::
+
+    frames = FrameFile.read("ethanol.h5", require=("energy", "forces"), select={"tag": "train"})
 """
 
 import json
