@@ -60,7 +60,8 @@ setup(
     package_data={
         "densnet.basis": ["library/*.json"],
         "densnet.export": ["bundles/**/*"],
-        "densnet.simulate": ["templates/*.xml"],
+        "densnet.simulate": ["inputs/*.xml"],
+        "densnet.integrals": ["*.pyi"],
         "densnet": ["py.typed"],
         "ipi_driver": ["py.typed"],
     },

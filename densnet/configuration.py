@@ -118,7 +118,10 @@ class _Reader:
         return InputError(f"{self.source}:{line}: {message}")
 
     def mismatch(self, node: yaml.Node, key: str, expected: str, hint: str = "") -> InputError:
-        found = repr(node.value) if isinstance(node, yaml.ScalarNode) else f"a {node.id}"
+        if isinstance(node, yaml.ScalarNode):
+            found = repr(node.value)
+        else:
+            found = "a list" if isinstance(node, yaml.SequenceNode) else "a mapping"
         return self.fail(node, f"{_quote(key)} must be {expected}, got {found}{hint}")
 
     def read(self, node: yaml.Node, kind: Any, key: str) -> Any:
@@ -184,10 +187,10 @@ class _Reader:
                 return self.read(node, kind, key)
             except InputError as error:
                 failures.append((kind, error))
-        for kind, error in failures:
+        for kind, failure in failures:
             # A mapping can only have been meant for the dataclass: say what is wrong inside it.
             if is_dataclass(kind) and isinstance(node, yaml.MappingNode):
-                raise error
+                raise failure
         raise self.mismatch(node, key, " or ".join(_type_name(kind) for kind in choices))
 
     def read_literal(self, node: yaml.Node, choices: tuple[Any, ...], key: str) -> Any:

@@ -109,7 +109,7 @@ def test_every_finite_float_survives(value: float) -> None:
         ("temperature: .inf", "'temperature' must be a finite number"),
         ("temperature: nan", "'temperature' must be a finite number"),
         ("temperature: '300'", "'temperature' must be a finite number"),
-        ("temperature: [300]", "'temperature' must be a finite number, got a sequence"),
+        ("temperature: [300]", "'temperature' must be a finite number, got a list"),
         ("restart: yes", "'restart' must be true or false, got 'yes'"),
         ("restart: 1", "'restart' must be true or false, got '1'"),
         ("output: 7", "'output' must be a path, got '7'"),
