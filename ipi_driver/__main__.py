@@ -1,0 +1,154 @@
+"""``densnet-driver``: serve a model to i-PI.
+
+Exit statuses: 0 the server ended the run; 2 wrong input or first frame; 3 a frame was refused by
+the guard; 4 no server, or it vanished; 5 not the i-PI protocol; 130, 143 interrupted.
+"""
+
+import argparse
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from densnet.errors import DensnetError
+from densnet.units import HARTREE_BOHR_MEV_ANGSTROM, HARTREE_EV
+from ipi_driver.checks import Template
+from ipi_driver.client import Driver, ExitCode
+from ipi_driver.connection import Endpoint
+from ipi_driver.evaluate import Evaluator, Model
+from ipi_driver.guard import Guard, Limits
+
+logger = logging.getLogger("ipi_driver")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line of ``densnet-driver``."""
+    parser = argparse.ArgumentParser(
+        prog="densnet-driver",
+        description="Serve a DenSNet model to i-PI: energy, forces, virial and dipole.",
+        epilog="Start it before or after `i-pi input.xml`; it ends when i-PI ends.",
+    )
+    parser.add_argument("model", help="name of a shipped model (ethanol) or path of a bundle")
+    where = parser.add_argument_group("server (any of them, repeated for several servers)")
+    where.add_argument(
+        "--unix", metavar="NAME", action="append", default=[], help="<address> of a unix socket"
+    )
+    where.add_argument(
+        "--tcp", metavar="HOST:PORT", action="append", default=[], help="a TCP socket (mode='inet')"
+    )
+    where.add_argument(
+        "--shm", metavar="NAME", action="append", default=[], help="shared memory (mode='shm')"
+    )
+    where.add_argument(
+        "--sockets-prefix", default="/tmp/ipi_", help="as i-pi -S; default /tmp/ipi_"
+    )
+    where.add_argument(
+        "--connections",
+        type=int,
+        default=1,
+        help="connections to each server, answered together (for i-PI without batch_size)",
+    )
+    where.add_argument(
+        "--wait", type=float, default=600.0, help="seconds to wait for a server to start"
+    )
+    where.add_argument(
+        "--reconnect",
+        type=float,
+        default=0.0,
+        help="seconds to look for a server that vanished without EXIT; default 0, exit at once",
+    )
+    model = parser.add_argument_group("model")
+    model.add_argument("--dtype", choices=("float32", "float64"), default="float32")
+    model.add_argument("--threads", type=int, default=1, help="threads of the model; default 1")
+    guard = parser.add_argument_group("guard")
+    guard.add_argument(
+        "--max-force", type=float, default=51.4, help="eV/Å; a larger force ends the run"
+    )
+    guard.add_argument(
+        "--max-energy-change",
+        type=float,
+        default=2.72,
+        help="eV an atom from the first frame; a larger one ends the run",
+    )
+    guard.add_argument(
+        "--dump", type=Path, default=Path(), help="directory for refused frames; default here"
+    )
+    log = parser.add_argument_group("log")
+    log.add_argument("--log", type=Path, help="append the log to this file instead of stderr")
+    log.add_argument("--log-every", type=int, default=1000, help="frames between two lines")
+    return parser
+
+
+def load_bundle(args: argparse.Namespace) -> Model:
+    """Load the bundle of the command line: verified, and imported only now (torch is slow)."""
+    from densnet.export.runtime import load_model
+
+    return load_model(args.model, dtype=args.dtype, threads=args.threads)
+
+
+def main(
+    arguments: Sequence[str] | None = None,
+    load: Callable[[argparse.Namespace], Model] = load_bundle,
+) -> int:
+    """Load and warm up the model, then connect and serve; return the exit status.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        The command line; that of the process if None.
+    load : callable
+        Where the model comes from: any potential can be served.
+    """
+    args = build_parser().parse_args(arguments)
+    logging.basicConfig(
+        filename=args.log,
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(message)s",
+        datefmt="%Y-%m-%d %H:%M:%S",
+    )
+    try:
+        driver = build_driver(args, load(args))
+    except DensnetError as error:
+        logger.error("%s", error)
+        sys.stderr.write(f"densnet-driver: {error}\n")
+        return ExitCode.BAD_INPUT
+    return driver.run()
+
+
+def build_driver(args: argparse.Namespace, model: Model) -> Driver:
+    """Put the driver together around a loaded model.
+
+    The model is warm before the first connection: i-PI's handshake blocks the server.
+    """
+    endpoints = [Endpoint.unix(name, args.sockets_prefix) for name in args.unix]
+    endpoints += [Endpoint.tcp(text) for text in args.tcp]
+    endpoints += [Endpoint.unix(name, args.sockets_prefix, shared_memory=True) for name in args.shm]
+    template = Template.from_manifest(model.manifest)
+    evaluator = Evaluator(model, template.numbers)
+    evaluator.evaluate([template.positions[None]])
+    limits = Limits(
+        force=args.max_force * 1e3 / HARTREE_BOHR_MEV_ANGSTROM,
+        energy_per_atom=args.max_energy_change / HARTREE_EV,
+    )
+    logger.info(
+        "model %s: %s, charge %d, %s, %d thread(s), first call %.1f ms",
+        args.model,
+        " ".join(template.symbols),
+        template.charge,
+        args.dtype,
+        args.threads,
+        1e3 * evaluator.seconds,
+    )
+    return Driver(
+        evaluator,
+        template,
+        Guard(template, limits, args.dump),
+        endpoints * max(args.connections, 1),
+        wait_s=args.wait,
+        reconnect_s=args.reconnect,
+        log_every=args.log_every,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,344 @@
+"""The driver's loop: connect, gather requests, evaluate them in one model call, reply, report."""
+
+import logging
+import select
+import signal
+import socket
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from types import FrameType
+
+import numpy as np
+
+from densnet.errors import InputError, ProtocolError
+from densnet.units import HARTREE_BOHR_MEV_ANGSTROM, HARTREE_EV
+from ipi_driver.checks import Template, check_cell, check_parameters, check_structure
+from ipi_driver.connection import Connection, Endpoint, ServerClosedError
+from ipi_driver.evaluate import Evaluation, Evaluator
+from ipi_driver.guard import Guard, GuardError
+from ipi_driver.protocol import PositionData
+
+logger = logging.getLogger(__name__)
+
+FIRST_RETRY_S = 0.02
+LAST_RETRY_S = 1.0
+# After the first request of several connections: how long the others may take to follow. i-PI
+# dispatches a bead in about 0.05 ms.
+GATHER_S = 0.0005
+# i-PI dispatches the next step within milliseconds of the last.
+GOODBYE_S = 0.8
+
+
+class ExitCode(IntEnum):
+    """Exit statuses of ``densnet-driver``."""
+
+    FINISHED = 0
+    BAD_INPUT = 2
+    GUARD = 3
+    NO_SERVER = 4
+    PROTOCOL = 5
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+@dataclass
+class Place:
+    """One connection that is wanted: open, to be opened, or finished."""
+
+    endpoint: Endpoint
+    connection: Connection | None = None
+    finished: bool = False
+    met_before: bool = False
+    retry_s: float = FIRST_RETRY_S
+    next_try: float = 0.0
+    give_up: float = field(default=float("inf"))
+
+
+class Driver:
+    """Serves a model to one or several i-PI servers.
+
+    Parameters
+    ----------
+    evaluator : Evaluator
+    template : Template
+        The molecule that every server must send.
+    guard : Guard
+    endpoints : sequence of Endpoint
+        The servers; the same one several times opens several connections to it.
+    wait_s : float
+        How long to wait for a server that is not there at the start.
+    reconnect_s : float
+        How long to look for a server that vanished without EXIT; 0 gives up at once.
+    log_every : int
+        Frames between two lines of the log.
+    """
+
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        template: Template,
+        guard: Guard,
+        endpoints: Sequence[Endpoint],
+        *,
+        wait_s: float = 600.0,
+        reconnect_s: float = 0.0,
+        log_every: int = 1000,
+    ) -> None:
+        if not endpoints:
+            raise InputError("no server to connect to: give --unix NAME or --tcp HOST:PORT")
+        self._evaluator = evaluator
+        self._template = template
+        self._guard = guard
+        self._reconnect_s = reconnect_s
+        self._report = Report(log_every, evaluator)
+        now = time.monotonic()
+        self._places = [Place(endpoint, give_up=now + wait_s) for endpoint in endpoints]
+        self._signal_number = 0
+        self._wake_receive, self._wake_send = socket.socketpair()
+        self._wake_send.setblocking(False)
+
+    def run(self) -> ExitCode:
+        """Serve until every server has said EXIT, a signal arrives, or something is wrong."""
+        previous = {
+            number: signal.signal(number, self._on_signal)
+            for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        previous_wakeup = signal.set_wakeup_fd(self._wake_send.fileno())
+        patience_s = 0.0
+        try:
+            code = self._serve()
+            if code in (ExitCode.INTERRUPTED, ExitCode.TERMINATED):
+                patience_s = GOODBYE_S
+            return code
+        except GuardError as error:
+            logger.error("stopped: %s", error)
+            return ExitCode.GUARD
+        except ProtocolError as error:
+            logger.error("protocol error: %s", error)
+            return ExitCode.PROTOCOL
+        except InputError as error:
+            logger.error("refused: %s", error)
+            return ExitCode.BAD_INPUT
+        finally:
+            for place in self._places:
+                if place.connection is not None:
+                    place.connection.close(patience_s=patience_s)
+            signal.set_wakeup_fd(previous_wakeup)
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+            self._wake_receive.close()
+            self._wake_send.close()
+            self._report.finish()
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._signal_number = number
+
+    def _serve(self) -> ExitCode:
+        while True:
+            self._connect()
+            connections = self._connections()
+            if not connections and all(place.finished for place in self._places):
+                return ExitCode.FINISHED
+            lost = [p for p in self._places if not p.finished and time.monotonic() > p.give_up]
+            if lost and not connections:
+                self._explain_missing(lost[0])
+                return ExitCode.NO_SERVER
+            self._poll(connections, self._idle_s())
+            if any(connection.wants_forces for connection in connections):
+                self._gather(connections)
+                self._answer([c for c in self._connections() if c.wants_forces])
+            if self._signal_number:
+                logger.info("signal %d: the last frame has been answered", self._signal_number)
+                interrupted = self._signal_number == signal.SIGINT
+                return ExitCode.INTERRUPTED if interrupted else ExitCode.TERMINATED
+
+    def _connections(self) -> list[Connection]:
+        return [place.connection for place in self._places if place.connection is not None]
+
+    def _connect(self) -> None:
+        """Open what is due. i-PI greets one client at a time: the next waits for that."""
+        greeting = {c.endpoint for c in self._connections() if not c.greeted}
+        for place in self._places:
+            if place.connection is not None or place.finished or place.endpoint in greeting:
+                continue
+            if time.monotonic() < place.next_try:
+                continue
+            try:
+                place.connection = Connection(place.endpoint, len(self._template.numbers))
+            except OSError:
+                place.next_try = time.monotonic() + place.retry_s
+                place.retry_s = min(2.0 * place.retry_s, LAST_RETRY_S)
+                continue
+            place.retry_s = FIRST_RETRY_S
+            place.met_before = True
+            greeting.add(place.endpoint)
+            logger.info("connected to %s", place.endpoint)
+
+    def _idle_s(self) -> float:
+        """Longest time to sleep: until the next attempt to connect."""
+        greeting = {c.endpoint for c in self._connections() if not c.greeted}
+        waiting = [
+            place.next_try
+            for place in self._places
+            if place.connection is None and not place.finished and place.endpoint not in greeting
+        ]
+        if not waiting:
+            return 60.0
+        return max(0.0, min(waiting) - time.monotonic())
+
+    def _poll(self, connections: Sequence[Connection], timeout_s: float) -> bool:
+        """Receive from every connection that has something to say; whether any had."""
+        start = time.perf_counter()
+        poller = select.poll()
+        poller.register(self._wake_receive, select.POLLIN)
+        by_descriptor = {connection.fileno(): connection for connection in connections}
+        for descriptor in by_descriptor:
+            poller.register(descriptor, select.POLLIN)
+        events = poller.poll(timeout_s * 1e3)
+        self._report.waiting_s += time.perf_counter() - start
+        for descriptor, _ in events:
+            connection = by_descriptor.get(descriptor)
+            if connection is None:
+                self._wake_receive.recv(64)
+                continue
+            try:
+                connection.receive()
+            except ServerClosedError as error:
+                self._lose(connection, error)
+            if connection.ended:
+                logger.info("%s said EXIT", connection.endpoint)
+                self._place_of(connection).finished = True
+                self._drop(connection)
+        return bool(events)
+
+    def _gather(self, connections: Sequence[Connection]) -> None:
+        """Give the other connections the moment they need to ask as well."""
+        while True:
+            silent = [c for c in self._connections() if not c.wants_forces]
+            if not silent or not self._poll(silent, GATHER_S):
+                return
+
+    def _answer(self, connections: Sequence[Connection]) -> None:
+        """Check, evaluate in one call, guard, reply."""
+        requests = []
+        for connection in connections:
+            request = connection.request
+            if request is None:
+                raise ProtocolError(f"{connection.endpoint} asked for forces before positions")
+            if not connection.checked:
+                self._check_first(connection, request)
+            requests.append(request.positions)
+        if not requests:
+            return
+        results = self._evaluator.evaluate(requests)
+        for positions, result in zip(requests, results, strict=True):
+            self._guard.check(positions, result)
+        for connection, result in zip(connections, results, strict=True):
+            try:
+                connection.reply(result)
+            except ServerClosedError as error:
+                self._lose(connection, error)
+        self._report.count(results)
+
+    def _check_first(self, connection: Connection, request: PositionData) -> None:
+        if connection.init is not None:
+            check_parameters(self._template, connection.init.parameters)
+        for cell, inverse in zip(request.cells, request.inverse_cells, strict=True):
+            check_cell(cell, inverse)
+        for positions in request.positions:
+            check_structure(self._template, positions)
+        connection.checked = True
+        logger.info("the first frame of %s is the model's molecule", connection.endpoint)
+
+    def _place_of(self, connection: Connection) -> Place:
+        return next(place for place in self._places if place.connection is connection)
+
+    def _drop(self, connection: Connection) -> None:
+        self._place_of(connection).connection = None
+        connection.close()
+
+    def _lose(self, connection: Connection, error: ServerClosedError) -> None:
+        place = self._place_of(connection)
+        logger.warning("lost %s: %s", connection.endpoint, error)
+        place.next_try = time.monotonic()
+        place.give_up = time.monotonic() + self._reconnect_s
+        self._drop(connection)
+
+    def _explain_missing(self, place: Place) -> None:
+        if place.met_before:
+            logger.error(
+                "%s vanished without EXIT and did not come back within %g s (--reconnect)",
+                place.endpoint,
+                self._reconnect_s,
+            )
+        else:
+            logger.error(
+                "nobody listens at %s: start `i-pi input.xml`, and compare its <address> (and "
+                "<port>) with this one; a socket file left by a killed server must be removed",
+                place.endpoint,
+            )
+
+
+class Report:
+    """Counts frames and says how they went, every so many.
+
+    Parameters
+    ----------
+    every : int
+        Frames between two lines; 0 for none.
+    evaluator : Evaluator
+        Knows the time spent in the model.
+    """
+
+    def __init__(self, every: int, evaluator: Evaluator) -> None:
+        self.waiting_s = 0.0
+        self.frames = 0
+        self._every = every
+        self._evaluator = evaluator
+        self._start = time.perf_counter()
+        self._marks = (self._start, 0.0, 0.0, 0)
+        self._largest_force = 0.0
+
+    def count(self, results: Sequence[Evaluation]) -> None:
+        """Account for one model call."""
+        before = self.frames
+        self.frames += sum(len(result.energies) for result in results)
+        self._largest_force = max(
+            self._largest_force, max(float(np.abs(r.forces).max()) for r in results)
+        )
+        if self._every and before // self._every != self.frames // self._every:
+            self._write(float(results[-1].energies[-1]))
+
+    def _write(self, energy: float) -> None:
+        now = time.perf_counter()
+        start, waiting, model, frames = self._marks
+        wall = now - start
+        model_s = self._evaluator.seconds - model
+        waiting_s = self.waiting_s - waiting
+        logger.info(
+            "frame %d: %.0f frames/s, energy %.4f eV, largest force %.2f eV/Å; time in model "
+            "%.0f %%, waiting for i-PI %.0f %%, wire %.1f %%",
+            self.frames,
+            (self.frames - frames) / wall,
+            energy * HARTREE_EV,
+            self._largest_force * HARTREE_BOHR_MEV_ANGSTROM / 1e3,
+            100 * model_s / wall,
+            100 * waiting_s / wall,
+            100 * (wall - model_s - waiting_s) / wall,
+        )
+        self._marks = (now, self.waiting_s, self._evaluator.seconds, self.frames)
+        self._largest_force = 0.0
+
+    def finish(self) -> None:
+        """The last line of the log."""
+        calls = max(self._evaluator.calls, 1)
+        logger.info(
+            "end: %d frames in %.1f s, %d model calls of %.1f structures and %.3f ms on average",
+            self.frames,
+            time.perf_counter() - self._start,
+            self._evaluator.calls,
+            self._evaluator.structures / calls,
+            1e3 * self._evaluator.seconds / calls,
+        )

@@ -1,0 +1,129 @@
+"""One model call for all the structures that wait: beads, replicas, connections."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class ModelPrediction(Protocol):
+    """What the driver reads of a prediction: float64 arrays in atomic units."""
+
+    @property
+    def energy(self) -> NDArray[np.float64]:
+        """(n_batch,) hartree."""
+        ...
+
+    @property
+    def forces(self) -> NDArray[np.float64]:
+        """(n_batch, n_atoms, 3) hartree/bohr."""
+        ...
+
+    @property
+    def virial(self) -> NDArray[np.float64]:
+        """(n_batch, 3, 3) hartree, −dE/dε for a strain ε."""
+        ...
+
+    @property
+    def dipole(self) -> NDArray[np.float64]:
+        """(n_batch, 3) e·bohr."""
+        ...
+
+
+class Model(Protocol):
+    """The part of ``densnet.export.runtime.Model`` that the driver uses."""
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What the bundle says of itself."""
+        ...
+
+    def evaluate(
+        self,
+        numbers: NDArray[np.int64],
+        positions: NDArray[np.float64],
+        cell: NDArray[np.float64] | None = None,
+    ) -> ModelPrediction:
+        """Evaluate a batch of structures, (n_batch, n_atoms, 3) bohr."""
+        ...
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Results for a request, one row a structure, atomic units.
+
+    Parameters
+    ----------
+    energies : (n_batch,) float64, hartree
+    forces : (n_batch, n_atoms, 3) float64, hartree/bohr
+    virials : (n_batch, 3, 3) float64, hartree
+    dipoles : (n_batch, 3) float64, e·bohr
+    """
+
+    energies: NDArray[np.float64]
+    forces: NDArray[np.float64]
+    virials: NDArray[np.float64]
+    dipoles: NDArray[np.float64]
+
+    def rows(self, index: NDArray[np.intp] | slice) -> "Evaluation":
+        """The results of some structures, in the order of `index`."""
+        return Evaluation(
+            *(
+                np.ascontiguousarray(values[index])
+                for values in (self.energies, self.forces, self.virials, self.dipoles)
+            )
+        )
+
+
+class Evaluator:
+    """Calls the model once for several requests, each distinct structure once.
+
+    A batch that i-PI pads with copies of its last structure costs no more than its true size.
+
+    Parameters
+    ----------
+    model : Model
+    numbers : (n_atoms,) int64
+        Nuclear charges, in the order in which i-PI has the atoms.
+    """
+
+    def __init__(self, model: Model, numbers: NDArray[np.int64]) -> None:
+        self._model = model
+        self._numbers = numbers
+        self.seconds = 0.0
+        self.calls = 0
+        self.structures = 0
+
+    def evaluate(self, requests: Sequence[NDArray[np.float64]]) -> list[Evaluation]:
+        """Evaluate several requests in one model call.
+
+        Parameters
+        ----------
+        requests : sequence of (n_batch, n_atoms, 3) float64 arrays, bohr
+
+        Returns
+        -------
+        list of Evaluation
+            One a request, in order.
+        """
+        start = time.perf_counter()
+        structures = np.concatenate(requests)
+        index_of: dict[bytes, int] = {}
+        index = np.array(
+            [index_of.setdefault(structure.tobytes(), len(index_of)) for structure in structures]
+        )
+        if len(index_of) < len(structures):
+            structures = structures[np.unique(index, return_index=True)[1]]
+        prediction = self._model.evaluate(self._numbers, structures)
+        everything = Evaluation(
+            prediction.energy, prediction.forces, prediction.virial, prediction.dipole
+        )
+        sizes = np.cumsum([len(request) for request in requests])[:-1]
+        results = [everything.rows(rows) for rows in np.split(index, sizes)]
+        self.seconds += time.perf_counter() - start
+        self.calls += 1
+        self.structures += len(structures)
+        return results

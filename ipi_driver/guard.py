@@ -1,0 +1,129 @@
+"""What never reaches the wire: numbers that are not finite, or not possible.
+
+i-PI looks at neither: a NaN spreads through a run that then "reports success".
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from densnet.errors import SimulationError
+from densnet.units import BOHR_ANGSTROM, HARTREE_BOHR_MEV_ANGSTROM, HARTREE_EV
+from ipi_driver.checks import Template
+from ipi_driver.evaluate import Evaluation
+
+
+class GuardError(SimulationError):
+    """A frame that must not be propagated; the run has to end at the step before."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How far a frame may be from the first one and still be believed.
+
+    Parameters
+    ----------
+    force : float
+        Largest component of a force, hartree/bohr. 1.0 is 51 eV/Å, ten times what a C–H
+        stretch at 1000 K exerts.
+    energy_per_atom : float
+        Largest distance from the energy of the first frame, hartree an atom. 0.1 is 2.7 eV.
+    bond_ratio : float
+        Longest bond over the template's; 2 is dissociation, far outside any training set.
+    """
+
+    force: float = 1.0
+    energy_per_atom: float = 0.1
+    bond_ratio: float = 2.0
+
+
+class Guard:
+    """Judges every frame before it is sent.
+
+    Parameters
+    ----------
+    template : Template
+    limits : Limits
+    directory : Path
+        Where a refused frame is written.
+    """
+
+    def __init__(self, template: Template, limits: Limits, directory: Path) -> None:
+        self._template = template
+        self._limits = limits
+        self._directory = directory
+        self._first_energy: float | None = None
+
+    def check(self, positions: NDArray[np.float64], evaluation: Evaluation) -> None:
+        """Let an evaluation pass, or dump its worst frame and raise.
+
+        Parameters
+        ----------
+        positions : (n_batch, n_atoms, 3) float64, bohr
+        evaluation : Evaluation
+
+        Raises
+        ------
+        GuardError
+            With the quantity, its value, its limit and the file of the frame.
+        """
+        limits = self._limits
+        energies = evaluation.energies
+        if self._first_energy is None and np.isfinite(energies[0]):
+            self._first_energy = float(energies[0])
+        largest_force = np.abs(evaluation.forces).max(axis=(1, 2))
+        # A sum is finite only if every term is.
+        totals = (
+            energies
+            + evaluation.forces.sum(axis=(1, 2))
+            + evaluation.virials.sum(axis=(1, 2))
+            + evaluation.dipoles.sum(axis=1)
+        )
+        if not np.isfinite(totals).all():
+            self._refuse(positions, ~np.isfinite(totals), "a result that is not finite")
+        if largest_force.max() > limits.force:
+            value = largest_force.max() * HARTREE_BOHR_MEV_ANGSTROM / 1e3
+            limit = limits.force * HARTREE_BOHR_MEV_ANGSTROM / 1e3
+            reason = f"a force of {value:.1f} eV/Å (limit {limit:.1f}, --max-force)"
+            self._refuse(positions, largest_force > limits.force, reason)
+        n_atoms = positions.shape[1]
+        change = np.abs(energies - (self._first_energy or 0.0)) / n_atoms
+        if change.max() > limits.energy_per_atom:
+            reason = (
+                f"an energy {change.max() * HARTREE_EV:.2f} eV an atom from that of the first "
+                f"frame (limit {limits.energy_per_atom * HARTREE_EV:.2f}, --max-energy-change)"
+            )
+            self._refuse(positions, change > limits.energy_per_atom, reason)
+        if len(self._template.bonds):
+            stretch = self._template.bond_ratios(positions).max(axis=1)
+            if not stretch.max() <= limits.bond_ratio:
+                reason = (
+                    f"a bond of {stretch.max():.2f} times its length (limit {limits.bond_ratio}): "
+                    "the molecule broke, or i-PI folds it back into the cell (use pbc='False')"
+                )
+                self._refuse(positions, ~(stretch <= limits.bond_ratio), reason)
+
+    def _refuse(
+        self, positions: NDArray[np.float64], refused: NDArray[np.bool_], reason: str
+    ) -> None:
+        structure = int(np.argmax(refused))
+        path = self._dump(positions[structure], reason)
+        raise GuardError(
+            f"structure {structure} of the request has {reason}; the frame is in {path}; nothing "
+            "was sent: restart i-PI from its RESTART file with a shorter timestep, or with a model "
+            "trained on such geometries"
+        )
+
+    def _dump(self, positions: NDArray[np.float64], reason: str) -> Path:
+        """Write the frame as xyz in angstrom, under a name that is not taken."""
+        self._directory.mkdir(parents=True, exist_ok=True)
+        number = 0
+        while (path := self._directory / f"densnet-driver-refused-{number}.xyz").exists():
+            number += 1
+        lines = [str(len(positions)), f"refused by densnet-driver: {reason}; angstrom"]
+        for symbol, position in zip(self._template.symbols, positions * BOHR_ANGSTROM, strict=True):
+            lines.append(f"{symbol} " + " ".join(f"{x:.10f}" for x in position))
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return path
