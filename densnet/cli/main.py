@@ -8,6 +8,7 @@ import pkgutil
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
+from types import ModuleType
 
 import densnet
 from densnet.errors import DensnetError
@@ -102,7 +103,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _complain(_unknown_verb(verb, verbs))
     _start_logging(options.verbose)
     try:
-        return _run_verb(verb, words[first + 1 :])
+        module, verb_parser = load_verb(verb)
+        return int(module.run(verb_parser.parse_args(words[first + 1 :])))
     except DensnetError as error:
         if options.debug:
             raise
@@ -122,15 +124,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
 
 
-def _run_verb(verb: str, words: Sequence[str]) -> int:
-    module = importlib.import_module(f"densnet.cli.{verb}")
+def load_verb(name: str) -> tuple[ModuleType, argparse.ArgumentParser]:
+    """Import one verb and return its module and its parser."""
+    module = importlib.import_module(f"densnet.cli.{name}")
     parser = argparse.ArgumentParser(
-        prog=f"densnet {verb}",
+        prog=f"densnet {name}",
         description=module.HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     module.add_arguments(parser)
-    return int(module.run(parser.parse_args(words)))
+    return module, parser
 
 
 def _unknown_verb(verb: str, verbs: Sequence[str]) -> str:
