@@ -4,7 +4,8 @@ S_lm(r) = r^l Y_lm(r̂) with real Y_lm, ∫ Y_lm² dΩ = 1, no Condon–Shortley
 
     S_lm(r) S_l'm'(r) = Σ_L r^{l+l'-L} Σ_M ⟨l m; l' m'|L M⟩ S_LM(r)
 
-for L = |l-l'|, |l-l'|+2 … l+l', with the real Gaunt coefficients ⟨l m; l' m'|L M⟩ = ∫ Y_lm Y_l'm' Y_LM dΩ.
+for L = |l-l'|, |l-l'|+2 … l+l', with the real Gaunt coefficients ⟨l m; l' m'|L M⟩ =
+∫ Y_lm Y_l'm' Y_LM dΩ.
 
 >>> import torch
 >>> s1 = solid_harmonics(1, torch.tensor([[1.0, 2.0, 3.0]], dtype=torch.float64))
