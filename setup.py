@@ -61,6 +61,7 @@ setup(
         "densnet.basis": ["library/*.json"],
         "densnet.export": ["bundles/**/*"],
         "densnet.simulate": ["inputs/*.xml"],
+        "densnet.spectra": ["experiment/*.csv"],
         "densnet.integrals": ["*.pyi"],
         "densnet": ["py.typed"],
         "ipi_driver": ["py.typed"],
