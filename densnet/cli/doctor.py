@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import importlib.metadata
+import logging
 import os
 import platform
 import shutil
@@ -10,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from packaging.requirements import Requirement
 
@@ -143,13 +144,19 @@ def check_torch() -> Iterator[Finding]:
 
 
 def check_kernel() -> Iterator[Finding]:
-    """The compiled integrals, and which instruction set they use here."""
-    integrals = importlib.import_module("densnet.integrals")
-    info: dict[str, Any] = dict(integrals.kernel_info())
-    compiled = importlib.util.find_spec("densnet.integrals._kernel") is not None
-    detail = ", ".join(f"{key} {value}" for key, value in info.items())
-    remedy = "" if compiled else "install g++ and run: pip install --no-build-isolation -e ."
-    yield Finding("integral kernel", "ok" if compiled else "optional", detail, remedy)
+    """Whether the integrals are compiled, and which instruction set they use here."""
+    from densnet.integrals import kernel_info
+
+    # Its absence is reported below, with the remedy; the log would say it a second time.
+    logging.getLogger("densnet.integrals").setLevel(logging.ERROR)
+    info = kernel_info()
+    if info.available:
+        detail = f"{info.instruction_set}, compiled by {info.compiler}, l up to {info.l_max}"
+        yield Finding("integral kernel", "ok", detail)
+    else:
+        detail = f"not compiled, integrals run in torch, hundreds of times slower: {info.reason}"
+        remedy = "install g++, then in the repository: pip install --no-build-isolation -e ."
+        yield Finding("integral kernel", "optional", detail, remedy)
 
 
 def check_bundles() -> Iterator[Finding]:
