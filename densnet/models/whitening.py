@@ -133,6 +133,31 @@ class Whitening(nn.Module):
         ordered = torch.gather(by_atom, 1, self.gather.index_select(0, species))
         return torch.masked_select(ordered, self.mask.index_select(0, species))
 
+    def components_of_difference(self, flat: Tensor, species: Tensor) -> Tensor:
+        """Return the whitened components of a difference of two densities.
+
+        Parameters
+        ----------
+        flat : (n_functions of all atoms,) float64
+            Coefficients in the order of the basis.
+        species : (n_atoms,) int64
+
+        Returns
+        -------
+        (n_m, n_atoms, n_shells) float64
+        """
+        mask = self.mask.index_select(0, species)
+        ordered = torch.zeros(mask.shape, dtype=flat.dtype, device=flat.device)
+        ordered = ordered.masked_scatter(mask, flat)
+        by_atom = torch.zeros(
+            [species.size(0), self.n_m * self.n_shells], dtype=flat.dtype, device=flat.device
+        )
+        by_atom = by_atom.scatter_add(1, self.gather.index_select(0, species), ordered)
+        padded = by_atom.view(-1, self.n_m, self.n_shells).permute(1, 0, 2)
+        inverse = torch.linalg.pinv(self.to_coefficients.to(flat.dtype))
+        matrices = inverse.index_select(0, self.l_of_m).index_select(1, species)
+        return torch.matmul(padded.unsqueeze(2), matrices).squeeze(2)
+
     def atomic_dipoles(self, padded: Tensor, species: Tensor) -> Tensor:
         """Return ∫(r − R_A) Δρ_A from the p coefficients, (n_atoms, 3), x, y, z, bohr."""
         moment = self.first_moment.to(padded.dtype).index_select(0, species)

@@ -1,0 +1,102 @@
+"""A model as a plain dictionary: weights, configuration and density basis, nothing executable."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from densnet.basis import DensityBasis
+from densnet.errors import DataError
+from densnet.models.config import ModelConfig
+from densnet.models.densnet import DensNet
+from densnet.models.whitening import Whitening, largest_shell_count
+
+FORMAT_VERSION = 1
+
+
+def model_to_dict(
+    model: DensNet, basis: DensityBasis, weights: Mapping[str, Tensor] | None = None
+) -> dict[str, Any]:
+    """Return what :func:`model_from_dict` needs, fit for ``torch.save``.
+
+    Parameters
+    ----------
+    model : DensNet
+    basis : DensityBasis
+        The basis that the model was made with.
+    weights : mapping of str to Tensor
+        Replaces the model's own state, for instance by an average of it.
+    """
+    state = dict(model.state_dict() if weights is None else weights)
+    return {
+        "format": FORMAT_VERSION,
+        "config": json.dumps(model.config.to_dict()),
+        "basis": json.dumps(basis.to_dict()),
+        "n_neighbours": float(model.n_neighbours),
+        "weights": {name: value.detach().cpu() for name, value in state.items()},
+    }
+
+
+def model_from_dict(content: Mapping[str, Any]) -> tuple[DensNet, DensityBasis]:
+    """Rebuild a model in float32 with its saved weights.
+
+    Returns
+    -------
+    DensNet
+        In evaluation mode.
+    DensityBasis
+
+    Raises
+    ------
+    DataError
+        If an entry is missing or the weights do not fit the configuration.
+    """
+    try:
+        if content["format"] != FORMAT_VERSION:
+            raise DataError(
+                f"model format {content['format']!r} is unknown; this version of DenSNet reads "
+                f"format {FORMAT_VERSION}"
+            )
+        config = ModelConfig.from_dict(json.loads(content["config"]))
+        basis = DensityBasis.from_dict(json.loads(content["basis"]))
+        model = DensNet(
+            config,
+            empty_whitening(basis, config.elements),
+            torch.zeros(len(config.elements), dtype=torch.float64),
+            1.0,
+            float(content["n_neighbours"]),
+        )
+        set_network_precision(model, torch.float32)
+        model.load_state_dict(content["weights"])
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise DataError(f"the saved model is incomplete or altered: {error}") from error
+    return model.eval(), basis
+
+
+def empty_whitening(basis: DensityBasis, elements: tuple[int, ...]) -> Whitening:
+    """Return a whitening of the right shapes, to be filled from saved weights."""
+    n_shells = largest_shell_count(basis, elements)
+    shape = (basis.l_max + 1, len(elements), n_shells, n_shells)
+    return Whitening(basis, elements, np.zeros((len(elements), n_shells)), np.zeros(shape))
+
+
+def set_network_precision(model: DensNet, dtype: torch.dtype) -> DensNet:
+    """Set the precision of both networks; whitening and reference energies stay in float64."""
+    kept = {
+        name: value.clone()
+        for name, value in (*model.named_buffers(), *model.named_parameters())
+        if is_double(name)
+    }
+    model.to(dtype)
+    for name, value in kept.items():
+        owner, _, leaf = name.rpartition(".")
+        setattr(model.get_submodule(owner), leaf, value)
+    return model
+
+
+def is_double(name: str) -> bool:
+    """Whether a tensor of the model is float64 whatever the precision of the networks."""
+    return "whitening." in name or name in ("reference_energies", "energy_scale")

@@ -1,0 +1,108 @@
+"""What a training file may say."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from densnet.errors import InputError
+from densnet.models import DensityMapConfig, EnergyFunctionalConfig
+
+
+@dataclass(frozen=True)
+class StageConfig:
+    """One stage: so many epochs, and the course of the learning rate.
+
+    The rate rises linearly over ``warmup_steps`` and then falls as half a cosine to
+    ``final_learning_rate``.
+    """
+
+    epochs: int
+    learning_rate: float
+    final_learning_rate: float = 1e-6
+    batch_size: int = 16
+    warmup_steps: int = 50
+
+    def __post_init__(self) -> None:
+        if self.epochs < 0 or self.batch_size < 1 or self.warmup_steps < 0:
+            raise InputError(
+                f"epochs, batch_size and warmup_steps must be positive, got {self.epochs}, "
+                f"{self.batch_size} and {self.warmup_steps}"
+            )
+        if not 0.0 < self.final_learning_rate <= self.learning_rate:
+            raise InputError(
+                "learning rates must satisfy 0 < final_learning_rate <= learning_rate, got "
+                f"{self.final_learning_rate} and {self.learning_rate}"
+            )
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weights of the terms.
+
+    Parameters
+    ----------
+    overlap : float
+        Of ΔcᵀSΔc (bohr³) beside (1/N_e)·ΔcᵀJΔc.
+    dipole : float
+        Of |Δμ|², in (e·bohr)².
+    energy, forces : float
+        Of the squared errors of the energy per √atom and of the force components, both in units of
+        the training set's root-mean-square force (times a bohr).
+    density_in_joint : float
+        Of the density's loss in the joint stage, relative to its value when that stage begins.
+    coefficient_noise : float
+        Noise on the coefficients while the functional learns, in units of the density map's error.
+    """
+
+    overlap: float = 0.02
+    dipole: float = 0.1
+    energy: float = 10.0
+    forces: float = 1.0
+    density_in_joint: float = 1.0
+    coefficient_noise: float = 1.0
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """A training file.
+
+    Parameters
+    ----------
+    data : tuple of Path
+        HDF5 files of labelled frames, one a molecule.
+    output : Path
+        Folder for checkpoints, history and pictures.
+    basis : str
+        Name or path of the density basis; the data must hold coefficients in it.
+    train_tag, validation_tag : str
+    n_train : int or None
+        Use only the first so many training frames (for learning curves); None: all.
+    cutoff_bohr : float
+    n_radial : int
+    density_map, energy_functional
+        Sizes of the networks.
+    density, energy, joint : StageConfig
+    loss : LossConfig
+    ema_decay : float
+        Of the moving average of the weights, which is what is exported.
+    validate_every : int
+        Epochs between validations and checkpoints.
+    seed : int
+    """
+
+    data: tuple[Path, ...]
+    output: Path
+    basis: str
+    density: StageConfig
+    energy: StageConfig
+    joint: StageConfig
+    train_tag: str = "train"
+    validation_tag: str = "validation"
+    n_train: int | None = None
+    cutoff_bohr: float = 10.0
+    n_radial: int = 12
+    density_map: DensityMapConfig = field(default_factory=DensityMapConfig)
+    energy_functional: EnergyFunctionalConfig = field(default_factory=EnergyFunctionalConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    ema_decay: float = 0.998
+    validate_every: int = 5
+    seed: int = 1

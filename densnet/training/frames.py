@@ -1,0 +1,173 @@
+"""Labelled frames of one molecule as tensors, with the quadratic form of the density loss."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from densnet.basis import DensityBasis
+from densnet.data.store import Frames
+from densnet.errors import InputError
+from densnet.integrals import coulomb_metric, overlap
+from densnet.nn import Graph, complete_graph, neighbour_graph
+from densnet.nn.graph import COMPLETE_GRAPH_ATOMS
+
+
+@dataclass(frozen=True)
+class MetricWeights:
+    """The density loss Δcᵀ(J/N_e + w_S S + w_μ DᵀD)Δc; D gives the dipole of Δc."""
+
+    overlap: float
+    dipole: float
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingFrames:
+    """Frames of one molecule on the training device.
+
+    Parameters
+    ----------
+    numbers : (n_atoms,) int64
+    species : (n_atoms,) int64
+    positions : (n_frames, n_atoms, 3) float64, bohr
+    energy : (n_frames,) float64, hartree
+    forces : (n_frames, n_atoms, 3) float64, hartree/bohr
+    dipole : (n_frames, 3) float64, e·bohr
+    coefficients : (n_frames, n_functions) float64
+    metric : (n_frames, n_functions, n_functions) float32
+        Of the density loss.
+    cutoff : float, bohr
+    """
+
+    numbers: NDArray[np.int64]
+    species: Tensor
+    positions: Tensor
+    energy: Tensor
+    forces: Tensor
+    dipole: Tensor
+    coefficients: Tensor
+    metric: Tensor
+    cutoff: float
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    @property
+    def n_atoms(self) -> int:
+        """Atoms of the molecule."""
+        return len(self.numbers)
+
+    def batch(self, index: Tensor) -> "Batch":
+        """Return the frames of an index, (n,) int64, as one batch."""
+        positions = self.positions[index]
+        if self.n_atoms <= COMPLETE_GRAPH_ATOMS:
+            graph = cached_complete_graph(self.n_atoms, len(index), str(positions.device))
+        else:
+            host = positions.cpu().numpy()
+            graph = neighbour_graph(host, self.cutoff).to(positions.device)
+        return Batch(
+            species=self.species.repeat(len(index)),
+            positions=positions.reshape(-1, 3),
+            graph=graph,
+            energy=self.energy[index],
+            forces=self.forces[index].reshape(-1, 3),
+            dipole=self.dipole[index],
+            coefficients=self.coefficients[index],
+            metric=self.metric[index],
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Some frames of one molecule; atoms of all frames one after the other, targets as in the frames."""
+
+    species: Tensor
+    positions: Tensor
+    graph: Graph
+    energy: Tensor
+    forces: Tensor
+    dipole: Tensor
+    coefficients: Tensor
+    metric: Tensor
+
+    @property
+    def n_structures(self) -> int:
+        """Frames in the batch."""
+        return self.graph.n_structures
+
+
+@lru_cache(maxsize=16)
+def cached_complete_graph(n_atoms: int, n_structures: int, device: str) -> Graph:
+    """Return a complete graph, made once for each size."""
+    return complete_graph(n_atoms, n_structures).to(device)
+
+
+def training_frames(
+    frames: Frames,
+    basis: DensityBasis,
+    elements: tuple[int, ...],
+    weights: MetricWeights,
+    cutoff: float,
+    device: torch.device,
+) -> TrainingFrames:
+    """Check frames against the basis and put them on the device.
+
+    Raises
+    ------
+    InputError
+        If the coefficients were fitted in another basis.
+    """
+    written = frames.attributes.get("basis_sha256")
+    if written != basis.sha256:
+        raise InputError(
+            f"{frames.path} holds coefficients in basis {frames.attributes.get('basis_name')!r} "
+            f"(SHA-256 {str(written)[:12]}…), but the model is to use {basis.name!r} "
+            f"({basis.sha256[:12]}…); refit them with densnet label --refit"
+        )
+
+    def tensor(values: NDArray[np.float64]) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(values)).to(device)
+
+    species = torch.tensor([elements.index(int(z)) for z in frames.numbers], device=device)
+    return TrainingFrames(
+        numbers=frames.numbers,
+        species=species,
+        positions=tensor(frames.positions),
+        energy=tensor(frames.energy),
+        forces=tensor(frames.forces),
+        dipole=tensor(frames.dipole),
+        coefficients=tensor(frames.coefficients),
+        metric=loss_metric(basis, frames.numbers, frames.positions, weights).to(device),
+        cutoff=cutoff,
+    )
+
+
+def loss_metric(
+    basis: DensityBasis,
+    numbers: NDArray[np.int64],
+    positions: NDArray[np.float64],
+    weights: MetricWeights,
+) -> Tensor:
+    """Return J/N_e + w_S S + w_μ DᵀD of every frame, (n_frames, n_functions, n_functions) float32.
+
+    Every term of the density loss is quadratic in Δc, so all of them are one matrix a frame, made
+    once by the kernel.
+    """
+    layout = basis.layout(numbers)
+    n = layout.n_functions
+    n_electrons = float(np.sum(numbers))
+    result = torch.empty(len(positions), n, n, dtype=torch.float32)
+    own = np.zeros((3, n))
+    for axis, m in enumerate((1, -1, 0)):
+        own[axis] = np.where((layout.l == 1) & (layout.m == m), layout.first_moment, 0.0)
+    for k, r in enumerate(positions):
+        metric = coulomb_metric(basis, numbers, r) / n_electrons
+        metric += weights.overlap * overlap(basis, numbers, r)
+        centred = r - r.mean(axis=0)
+        dipole_rows = own + layout.monopole * centred[layout.atom].T
+        metric += weights.dipole * dipole_rows.T @ dipole_rows
+        result[k] = torch.from_numpy(metric)
+    return result

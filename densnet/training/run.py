@@ -1,0 +1,321 @@
+"""A training from its file to its last checkpoint, resumable at any time."""
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from densnet.basis import DensityBasis
+from densnet.data.store import FrameFile, Frames
+from densnet.errors import InputError, NonFiniteError
+from densnet.models import DensNet, ModelConfig
+from densnet.models.io import model_to_dict, set_network_precision
+from densnet.models.whitening import whitening_from_training
+from densnet.training.average import WeightAverage
+from densnet.training.checkpoint import load_checkpoint, save_checkpoint
+from densnet.training.config import StageConfig, TrainingConfig
+from densnet.training.frames import Batch, MetricWeights, TrainingFrames, training_frames
+from densnet.training.losses import Errors, compute_errors
+from densnet.training.parallel import ProcessGroup
+from densnet.training.stages import (
+    STAGES,
+    StageLoss,
+    component_errors,
+    epoch_batches,
+    hash_of,
+    learning_rate,
+    trainable,
+)
+
+REQUIRED_COLUMNS = ("energy", "forces", "dipole", "coefficients")
+VALIDATION_BATCH = 25
+GRADIENT_NORM = 10.0
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a reporter is told after every epoch."""
+
+    stage: str
+    epoch: int
+    n_epochs: int
+    loss: float
+    errors: Errors | None
+
+
+class TrainingRun:
+    """One training: data, model, optimizer state and its folder.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+    device : str
+        "cpu" or "cuda".
+    report : callable
+        Called with a :class:`Progress` after every epoch on the first process.
+
+    Raises
+    ------
+    MissingLabelError, InputError, DataError
+        If the data do not hold what training needs, before any work is done.
+    """
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        *,
+        device: str = "cpu",
+        report: Callable[[Progress], None] | None = None,
+    ) -> None:
+        self.config = config
+        self.group = ProcessGroup()
+        self.device = self.group.device(device)
+        self.report = report
+        self.basis, self.train_sets, self.validation_sets = load_sets(config)
+        elements = tuple(sorted({int(z) for f in self.train_sets for z in f.numbers}))
+        self.basis = self.basis.restricted_to(elements)
+        torch.manual_seed(config.seed)
+        self.model = build_model(config, self.basis, self.train_sets).to(self.device)
+        self.force_scale = force_scale(self.train_sets)
+        self.average = WeightAverage(self.model, config.ema_decay)
+        weights = MetricWeights(config.loss.overlap, config.loss.dipole)
+
+        def prepare(sets: list[Frames]) -> list[TrainingFrames]:
+            cutoff = config.cutoff_bohr
+            return [
+                training_frames(f, self.basis, elements, weights, cutoff, self.device) for f in sets
+            ]
+
+        self.train = prepare(self.train_sets)
+        self.validation = [
+            group.batch(index)
+            for group in prepare(self.validation_sets)
+            for index in torch.arange(len(group)).split(VALIDATION_BATCH)
+        ]
+        self.stage_data: dict[str, Tensor] = {}
+        self.position = (0, 0)
+        self.optimizer: torch.optim.Optimizer | None = None
+        self.history: list[dict[str, Any]] = []
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """Where the state is kept."""
+        return self.config.output / "checkpoint.pt"
+
+    def run(self) -> Path:
+        """Train to the end, continuing from a checkpoint if there is one.
+
+        Returns
+        -------
+        Path
+            The trained model, averaged weights, ``model.ckpt`` in the output folder.
+        """
+        self.config.output.mkdir(parents=True, exist_ok=True)
+        if self.checkpoint_path.exists():
+            self._resume()
+        first_stage, first_epoch = self.position
+        for number in range(first_stage, len(STAGES)):
+            self._run_stage(number, first_epoch if number == first_stage else 0)
+        path = self.config.output / "model.ckpt"
+        if self.group.is_first:
+            self.average.swap(self.model)
+            save_checkpoint(path, model_to_dict(self.model, self.basis))
+            self.average.swap(self.model)
+        self.group.close()
+        return path
+
+    def _run_stage(self, number: int, first_epoch: int) -> None:
+        stage = STAGES[number]
+        config: StageConfig = getattr(self.config, stage)
+        parameters = trainable(self.model, stage)
+        if self.optimizer is None or first_epoch == 0:
+            self._begin_stage(stage)
+            self.optimizer = torch.optim.Adam(parameters, lr=config.learning_rate, betas=(0.9, 0.99))
+        loss = StageLoss(
+            stage,
+            self.config.loss,
+            self.force_scale,
+            self.stage_data.get("component_error"),
+            float(self.stage_data.get("density_scale", torch.tensor(1.0))),
+        )
+        per_epoch = sum(max(1, len(g) // config.batch_size) for g in self.train)
+        for epoch in range(first_epoch, config.epochs):
+            mean = self._run_epoch(number, epoch, per_epoch, config, loss, parameters)
+            last = epoch + 1 == config.epochs
+            errors = None
+            if last or (epoch + 1) % self.config.validate_every == 0:
+                errors = self._validate(with_energy=stage != "density")
+                self.history.append(
+                    {"stage": stage, "epoch": epoch + 1, "loss": mean, **asdict(errors)}
+                )
+                self._save(number, epoch + 1)
+            if self.report is not None and self.group.is_first:
+                self.report(Progress(stage, epoch + 1, config.epochs, mean, errors))
+        self.position = (number + 1, 0)
+        if config.epochs:
+            self._save(number + 1, 0)
+        self.optimizer = None
+
+    def _begin_stage(self, stage: str) -> None:
+        # Each stage starts from the averaged weights of the one before.
+        if stage != STAGES[0]:
+            with torch.no_grad():
+                for name, parameter in self.model.named_parameters():
+                    parameter.copy_(self.average.weights[name])
+        self.average = WeightAverage(self.model, self.config.ema_decay)
+        if stage == "energy":
+            self.stage_data["component_error"] = component_errors(self.model, self.validation)
+        if stage == "joint":
+            errors = compute_errors(self.model, self.validation, with_energy=False)
+            self.stage_data["density_scale"] = torch.tensor(errors.coulomb**2)
+
+    def _run_epoch(
+        self,
+        number: int,
+        epoch: int,
+        per_epoch: int,
+        config: StageConfig,
+        loss: StageLoss,
+        parameters: list[torch.nn.Parameter],
+    ) -> float:
+        assert self.optimizer is not None
+        seed = self.config.seed
+        total = 0.0
+        batches = epoch_batches(self.train, config.batch_size, hash_of(seed, number), epoch)
+        for k, (group, index) in enumerate(batches):
+            step = epoch * per_epoch + k
+            rate = learning_rate(config, step, config.epochs * per_epoch)
+            for entry in self.optimizer.param_groups:
+                entry["lr"] = rate
+            self.optimizer.zero_grad(set_to_none=True)
+            share = self.group.share(index)
+            noise = torch.Generator().manual_seed(hash_of(seed, number, step, self.group.rank))
+            value = loss(self.model, self.train[group].batch(share), noise)
+            (value * (len(share) / len(index))).backward()
+            self.group.sum_gradients(parameters)
+            norm = torch.nn.utils.clip_grad_norm_(parameters, GRADIENT_NORM)
+            if not math.isfinite(float(norm)):
+                raise NonFiniteError(
+                    f"the gradient is not finite in stage {STAGES[number]!r}, epoch {epoch + 1}, "
+                    f"step {step}; lower its learning_rate, or look for broken labels"
+                )
+            self.optimizer.step()
+            self.average.update(self.model)
+            total += float(value.detach())
+        return total / per_epoch
+
+    def _validate(self, *, with_energy: bool) -> Errors:
+        self.average.swap(self.model)
+        errors = compute_errors(self.model, self.validation, with_energy=with_energy)
+        self.average.swap(self.model)
+        return errors
+
+    def _save(self, stage: int, epoch: int) -> None:
+        if not self.group.is_first:
+            return
+        assert self.optimizer is not None
+        save_checkpoint(
+            self.checkpoint_path,
+            {
+                "config": json.dumps(asdict(self.config), default=str, sort_keys=True),
+                "stage": stage,
+                "epoch": epoch,
+                "weights": self.model.state_dict(),
+                "average": self.average.state(),
+                "optimizer": self.optimizer.state_dict(),
+                "stage_data": self.stage_data,
+                "history": json.dumps(self.history),
+            },
+        )
+
+    def _resume(self) -> None:
+        saved = load_checkpoint(self.checkpoint_path)
+        check_same_config(json.loads(saved["config"]), self.config, self.checkpoint_path)
+        self.model.load_state_dict(saved["weights"])
+        self.average.load(saved["average"]["steps"], saved["average"]["weights"])
+        self.history = json.loads(saved["history"])
+        self.stage_data = {k: v.to(self.device) for k, v in saved["stage_data"].items()}
+        stage, epoch = int(saved["stage"]), int(saved["epoch"])
+        self.position = (stage, epoch)
+        if stage < len(STAGES) and epoch > 0:
+            parameters = trainable(self.model, STAGES[stage])
+            self.optimizer = torch.optim.Adam(parameters, betas=(0.9, 0.99))
+            self.optimizer.load_state_dict(saved["optimizer"])
+
+
+def load_sets(config: TrainingConfig) -> tuple[DensityBasis, list[Frames], list[Frames]]:
+    """Read basis, training and validation frames."""
+    basis = DensityBasis.load(config.basis)
+    train, validation = [], []
+    for path in config.data:
+        frames = FrameFile.read(path, require=REQUIRED_COLUMNS, select={"tag": config.train_tag})
+        if config.n_train is not None:
+            if config.n_train > len(frames):
+                raise InputError(f"n_train is {config.n_train}, {path} has {len(frames)} frames")
+            order = np.random.default_rng(0).permutation(len(frames))[: config.n_train]
+            frames = frames.subset(np.sort(order))
+        train.append(frames)
+        validation.append(
+            FrameFile.read(path, require=REQUIRED_COLUMNS, select={"tag": config.validation_tag})
+        )
+    return basis, train, validation
+
+
+def force_scale(sets: list[Frames]) -> float:
+    """Return the root-mean-square force component, hartree/bohr."""
+    squares = np.concatenate([np.square(f.forces).reshape(-1) for f in sets])
+    return float(np.sqrt(squares.mean()))
+
+
+def build_model(config: TrainingConfig, basis: DensityBasis, sets: list[Frames]) -> DensNet:
+    """Make an untrained model whose whitening, energies and scales come from the training frames."""
+    elements = basis.elements
+    model_config = ModelConfig(
+        elements=elements,
+        cutoff=config.cutoff_bohr,
+        n_radial=config.n_radial,
+        density_map=config.density_map,
+        energy_functional=config.energy_functional,
+    )
+    layouts = np.concatenate([f.numbers for f in sets])
+    if len(sets) != 1:
+        raise InputError("training on several molecules at once needs statistics over all of them")
+    whitening = whitening_from_training(basis, elements, layouts, sets[0].coefficients)
+    counts = np.array([[np.sum(f.numbers == z) for z in elements] for f in sets], dtype=float)
+    means = np.array([f.energy.mean() for f in sets])
+    reference = np.linalg.lstsq(counts, means, rcond=None)[0]
+    model = DensNet(
+        model_config,
+        whitening,
+        torch.from_numpy(reference),
+        force_scale(sets),
+        typical_neighbours(sets, config.cutoff_bohr),
+    )
+    return set_network_precision(model, torch.float32)
+
+
+def typical_neighbours(sets: list[Frames], cutoff: float) -> float:
+    """Return the mean number of neighbours over the first frames of every set."""
+    counts = []
+    for frames in sets:
+        r = frames.positions[:50]
+        distance = np.linalg.norm(r[:, :, None] - r[:, None, :], axis=-1)
+        counts.append((distance < cutoff).sum(axis=2).mean() - 1.0)
+    return float(np.mean(counts))
+
+
+def check_same_config(saved: dict[str, Any], config: TrainingConfig, path: Path) -> None:
+    """Refuse to continue a training under another configuration."""
+    now = json.loads(json.dumps(asdict(config), default=str, sort_keys=True))
+    changed = sorted(k for k in now if k not in ("output", "data") and now[k] != saved.get(k))
+    if changed:
+        raise InputError(
+            f"{path} was written with other settings of {', '.join(changed)}; give another output "
+            "folder, or delete the checkpoint"
+        )

@@ -1,0 +1,158 @@
+"""The three stages: the density map, the functional over a frozen density, and both together."""
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from densnet.models import DensNet
+from densnet.training.config import LossConfig, StageConfig
+from densnet.training.frames import Batch, TrainingFrames
+from densnet.training.losses import (
+    Density,
+    density_loss,
+    density_residual,
+    energies_and_forces,
+    energy_loss,
+    predict_density,
+)
+
+STAGES = ("density", "energy", "joint")
+
+
+def learning_rate(config: StageConfig, step: int, n_steps: int) -> float:
+    """Return the rate of one step: linear rise, then half a cosine."""
+    if step < config.warmup_steps:
+        return config.learning_rate * (step + 1) / config.warmup_steps
+    progress = (step - config.warmup_steps) / max(1, n_steps - config.warmup_steps)
+    fall = 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress)))
+    return config.final_learning_rate + (config.learning_rate - config.final_learning_rate) * fall
+
+
+def trainable(model: DensNet, stage: str) -> list[nn.Parameter]:
+    """Return the parameters that a stage changes; the others are frozen by it."""
+    parts: dict[str, list[nn.Module]] = {
+        "density": [model.density_map],
+        "energy": [model.energy_functional],
+        "joint": [model.density_map, model.energy_functional],
+    }
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    chosen = [p for part in parts[stage] for p in part.parameters()]
+    for parameter in chosen:
+        parameter.requires_grad_(True)
+    return chosen
+
+
+def epoch_batches(
+    groups: list[TrainingFrames], batch_size: int, seed: int, epoch: int
+) -> Iterator[tuple[int, Tensor]]:
+    """Yield (group, frame indices) in an order that seed and epoch alone decide."""
+    generator = torch.Generator().manual_seed(hash_of(seed, epoch))
+    batches = []
+    for number, group in enumerate(groups):
+        order = torch.randperm(len(group), generator=generator)
+        # Equal batches: a short last one would weigh its frames more.
+        n_batches = max(1, len(group) // batch_size)
+        batches += [(number, part) for part in torch.tensor_split(order, n_batches)]
+    for position in torch.randperm(len(batches), generator=generator).tolist():
+        yield batches[position]
+
+
+def hash_of(*numbers: int) -> int:
+    """Mix a few integers into one seed."""
+    value = 0
+    for number in numbers:
+        value = (value * 1_000_003 + number + 12_345) % (2**31 - 1)
+    return value
+
+
+class StageLoss:
+    """The loss of one stage on one batch.
+
+    Parameters
+    ----------
+    stage : str
+        One of ``STAGES``.
+    weights : LossConfig
+    force_scale : float, hartree/bohr
+        Root-mean-square force component of the training set.
+    component_error : (n_m, n_species, n_shells) or None
+        Root-mean-square error of the density map's components on validation frames.
+    density_scale : float
+        The density loss when the joint stage began.
+    """
+
+    def __init__(
+        self,
+        stage: str,
+        weights: LossConfig,
+        force_scale: float,
+        component_error: Tensor | None = None,
+        density_scale: float = 1.0,
+    ) -> None:
+        self.stage = stage
+        self.weights = weights
+        self.force_scale = force_scale
+        self.component_error = component_error
+        self.density_scale = density_scale
+
+    def __call__(self, model: DensNet, batch: Batch, noise: torch.Generator) -> Tensor:
+        """Return the mean loss of a batch."""
+        density = predict_density(model, batch, with_forces=self.stage != "density")
+        if self.stage == "density":
+            return density_loss(density_residual(model, batch, density), batch.metric)
+        components = density.components
+        if self.stage == "energy":
+            components = components + self._noise(density, batch, noise)
+        energy, forces = energies_and_forces(model, batch, density, components, training=True)
+        loss = energy_loss(
+            energy,
+            forces,
+            batch,
+            force_scale=self.force_scale,
+            energy_weight=self.weights.energy,
+            forces_weight=self.weights.forces,
+        )
+        if self.stage == "joint":
+            fitted = density_loss(density_residual(model, batch, density), batch.metric)
+            loss = loss + JOINT_UNIT * self.weights.density_in_joint * fitted / self.density_scale
+        return loss
+
+    def _noise(self, density: Density, batch: Batch, generator: torch.Generator) -> Tensor:
+        shape = density.components.shape
+        noise = torch.randn(shape, generator=generator).to(density.components)
+        if self.component_error is None:
+            return torch.zeros_like(noise)
+        size = self.component_error.to(noise).index_select(1, batch.species)
+        return self.weights.coefficient_noise * size * noise
+
+
+# The density term of the joint stage counts as much as this squared relative force error.
+JOINT_UNIT = 1e-4
+
+
+@torch.no_grad()
+def component_errors(model: DensNet, batches: list[Batch]) -> Tensor:
+    """Return the size of the density map's errors, (n_m, n_species, n_shells), whitened units.
+
+    Measured through the coefficients: the whitening is inverted for the residual of each element
+    and l, where it can be.
+    """
+    whitening = model.whitening
+    total = torch.zeros(whitening.n_m, whitening.n_species, whitening.n_shells, dtype=torch.float64)
+    count = torch.zeros(whitening.n_species, dtype=torch.float64)
+    for batch in batches:
+        density = predict_density(model, batch, with_forces=False)
+        residual = density_residual(model, batch, density).to(torch.float64)
+        whitened = whitening.components_of_difference(residual.reshape(-1), batch.species)
+        for s in range(whitening.n_species):
+            of_species = whitened[:, batch.species == s].cpu()
+            total[:, s] += torch.square(of_species).sum(dim=1)
+            count[s] += of_species.size(1)
+    by_m = torch.sqrt(total / torch.clamp(count, min=1.0)[None, :, None])
+    # All m of an l share one size, or the noise would not be rotationally invariant.
+    l_of_m = whitening.l_of_m.cpu()
+    by_l = [torch.square(by_m[l_of_m == l]).mean(dim=0).sqrt() for l in range(int(l_of_m.max()) + 1)]
+    return torch.stack(by_l)[l_of_m].to(next(model.parameters()).device)
