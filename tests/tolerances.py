@@ -29,3 +29,15 @@ CHARGE: Final = 1e-10
 # Central differences of step h have an error of order h^2 f''' / 6 + rounding / h: for h = 1e-4
 # bohr and energies of order one, 1e-8 hartree/bohr.
 CENTRAL_DIFFERENCE: Final = 1e-7
+
+# --- density ------------------------------------------------------------------------------------
+# Constraints of a fit (electrons; e·bohr): solved twice, so only rounding is left.
+CONSTRAINT: Final = 1e-10
+# Coefficients of two exact solutions of one fit differ by rounding times cond(J), up to 1e8.
+FIT_COEFFICIENTS: Final = 1e-7
+# Becke grids of level 5 integrate a molecular density and its dipole to some 1e-5.
+BECKE_GRID: Final = 5e-5
+# L1 error (%) of the fitted free atoms against the free atoms: the worst, oxygen, has 0.034.
+PRIOR_L1_PERCENT: Final = 0.04
+# A cube holds seven digits of a value, and its spacing six decimals of a bohr.
+CUBE_RELATIVE: Final = 2e-6

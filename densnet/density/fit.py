@@ -88,8 +88,8 @@ def solve_constrained(
         factor = cho_factor(j, lower=True, check_finite=False)
     except LinAlgError as error:
         raise InputError(
-            f"the Coulomb metric of {len(j)} functions is not positive definite: two exponents of a "
-            "shell are too close, or two atoms coincide"
+            f"the Coulomb metric of {len(j)} functions is not positive definite: two exponents of "
+            "one l are too close, or two atoms coincide"
         ) from error
     coefficients = cho_solve(factor, b, check_finite=False)
     if len(c_rows) == 0:

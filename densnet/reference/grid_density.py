@@ -1,4 +1,4 @@
-"""The unfitted density on PySCF's integration grid: what a fitted or predicted density is held to."""
+"""The unfitted density on PySCF's integration grid: what other densities are held to."""
 
 from dataclasses import dataclass
 
