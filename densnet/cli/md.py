@@ -1,0 +1,183 @@
+"""``densnet md``: molecular dynamics with i-PI, from one command, resumable."""
+
+import argparse
+import math
+import shlex
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from densnet.cli.output import add_json_option, write_json
+from densnet.errors import InputError
+from densnet.simulate import run as simulate
+from densnet.simulate.bundle import load_molecule
+from densnet.simulate.ensembles import ENSEMBLES, find_ensemble
+from densnet.simulate.plan import Settings
+from densnet.simulate.summary import summarize_run
+
+HELP = """Molecular dynamics: writes an i-PI input, starts i-PI and the driver, shows progress.
+
+The run directory holds everything and can be run again by hand (run.sh in each stage). Ctrl-C
+leaves a run that --resume continues.
+
+examples:
+  densnet md ethanol --ensemble nve --steps 20000 --replicas 8 --output run
+  densnet md ethanol --ensemble nvt-svr --temperature 300 --steps 20000 --output svr
+  densnet md ethanol --ensemble trpmd --beads 32 --steps 10000 --output trpmd
+  densnet md --resume run
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("model", nargs="?", help="name of a shipped model, or path of a bundle")
+    parser.add_argument("--resume", type=Path, metavar="RUN", help="continue this run directory")
+    parser.add_argument("--output", type=Path, help="run directory; default MODEL-ENSEMBLE")
+    what = parser.add_argument_group("dynamics")
+    what.add_argument("--ensemble", choices=sorted(ENSEMBLES), default="nve")
+    what.add_argument("--steps", type=int, default=20_000, help="production steps of a replica")
+    what.add_argument("--timestep-fs", type=float, help="default 0.5 (0.05 for pa-cmd)")
+    what.add_argument("--temperature", type=float, default=300.0, help="kelvin; default 300")
+    what.add_argument("--seed", type=int, default=1)
+    what.add_argument(
+        "--replicas", type=int, default=1, help="independent copies, evaluated together"
+    )
+    what.add_argument("--beads", type=int, help="path-integral beads; default by ensemble")
+    what.add_argument(
+        "--tau-fs", type=float, help="thermostat's time constant; default by ensemble"
+    )
+    what.add_argument(
+        "--thermalise-steps", type=int, default=2_000, help="Langevin steps before production"
+    )
+    files = parser.add_argument_group("output")
+    files.add_argument("--dipole-stride", type=int, default=4, help="steps between dipoles")
+    files.add_argument(
+        "--position-stride", type=int, default=0, help="steps between positions; 0: none"
+    )
+    machine = parser.add_argument_group("machine")
+    machine.add_argument(
+        "--processes", type=int, default=1, help="i-PI and driver pairs that share the replicas"
+    )
+    machine.add_argument("--dtype", choices=("float32", "float64"), default="float32")
+    machine.add_argument("--threads", type=int, default=1, help="threads of each model")
+    machine.add_argument("--quiet", action="store_true", help="no progress bar")
+    add_json_option(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Start or continue a run; return the exit status."""
+    if args.resume is not None:
+        directory = args.resume
+        settings = Settings.load(directory)
+        molecule = load_molecule(settings.model)
+    else:
+        settings = settings_from(args)
+        molecule = load_molecule(settings.model)
+        name = Path(settings.model).stem
+        directory = args.output or Path(f"{name}-{settings.ensemble}")
+        simulate.start_run(settings, molecule, directory, ("densnet", "md", *sys.argv[2:]))
+    console = Console(stderr=True)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with ProgressBar(console, quiet=args.quiet) as bar:
+            manifest = simulate.continue_run(settings, molecule, directory, on_progress=bar.update)
+    except KeyboardInterrupt:
+        console.print(
+            f"interrupted; continue with: densnet md --resume {shlex.quote(str(directory))}"
+        )
+        return 130
+    summary = summarize_run(manifest, directory)
+    console.print(summary.text())
+    write_json(args.json, {"run": str(directory), **summary.as_dict()})
+    print(directory)
+    return 0
+
+
+def settings_from(args: argparse.Namespace) -> Settings:
+    """The settings of the command line, defaults of the ensemble filled in."""
+    if args.model is None:
+        raise InputError("which model? give its name (ethanol) or the path of a bundle")
+    ensemble = find_ensemble(args.ensemble)
+    path = Path(args.model)
+    return Settings(
+        model=str(path.resolve()) if path.exists() else args.model,
+        ensemble=args.ensemble,
+        steps=args.steps,
+        temperature_kelvin=args.temperature,
+        timestep_fs=args.timestep_fs or ensemble.timestep_fs,
+        seed=args.seed,
+        replicas=args.replicas,
+        beads=args.beads or ensemble.beads,
+        thermalise_steps=args.thermalise_steps,
+        dipole_stride=args.dipole_stride,
+        position_stride=args.position_stride,
+        tau_fs=args.tau_fs,
+        processes=args.processes,
+        dtype=args.dtype,
+        threads=args.threads,
+    )
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+class ProgressBar:
+    """Steps, rate, time left, temperature and drift, from :class:`densnet.simulate.run.Progress`."""
+
+    def __init__(self, console: Console, *, quiet: bool) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[state]}"),
+            console=console,
+            disable=quiet,
+            speed_estimate_period=30.0,
+        )
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> "ProgressBar":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._progress.stop()
+
+    def update(self, progress: simulate.Progress) -> None:
+        """Show a new state."""
+        state = ""
+        if not math.isnan(progress.temperature_kelvin):
+            state = (
+                f"{progress.temperature_kelvin:.0f} K, conserved "
+                f"±{progress.conserved_change_mev:.3f} meV/atom"
+            )
+        if self._task is None:
+            self._task = self._progress.add_task(
+                progress.stage,
+                total=progress.total_steps,
+                completed=progress.steps,
+                rate="",
+                state=state,
+            )
+        speed = self._progress.tasks[0].speed
+        self._progress.update(
+            self._task,
+            description=progress.stage,
+            completed=progress.steps,
+            rate=f"{speed:.0f} steps/s" if speed else "",
+            state=state,
+        )

@@ -1,0 +1,1 @@
+"""Molecular dynamics with i-PI: inputs, processes, progress, run directories, sweeps."""

@@ -1,0 +1,190 @@
+"""Writes the i-PI input of one stage, with the settings that FACTS and experience ask for.
+
+Why each is there: `safe_stride` because i-PI otherwise rebuilds its checkpoint at every step;
+`flush` because it otherwise waits for the disk at every row; `latency` small; `timeout` finite
+because i-PI otherwise waits for ever; 17 digits so that a restart continues bit by bit.
+"""
+
+from dataclasses import dataclass
+
+from densnet.errors import InputError
+from densnet.simulate.ensembles import Ensemble
+
+# Rows between two flushes; never longer apart than two checkpoints, or a crash leaves a gap.
+CHECKPOINT_STRIDE = 1000
+SAFE_STRIDE = 100
+PREFIX = "densnet"
+PROPERTY_STRIDE = 20
+# The table is what progress is read from: on disk every 200 steps.
+PROPERTY_FLUSH = 10
+PROPERTIES = (
+    "step, time{picosecond}, conserved, temperature{kelvin}, kinetic_md, potential, "
+    "pressure_md{megapascal}"
+)
+# The vacuum around a molecule: the model ignores the cell, i-PI needs one.
+BOX_ANGSTROM = 50.0
+
+
+@dataclass(frozen=True)
+class Transport:
+    """The socket between i-PI and the driver.
+
+    Parameters
+    ----------
+    address : str
+        Name of the unix socket, or the host.
+    port : int
+        For TCP; 0 for a unix socket.
+    """
+
+    address: str
+    port: int = 0
+
+    def element(self, n_structures: int, parameters: str) -> str:
+        """The ``<ffsocket>`` element; `n_structures` go into one message."""
+        mode = "inet" if self.port else "unix"
+        port = f"\n    <port>{self.port}</port>" if self.port else ""
+        batch = f"\n    <batch_size>{n_structures}</batch_size>" if n_structures > 1 else ""
+        return (
+            f"<ffsocket name='densnet' mode='{mode}' pbc='False'>\n"
+            f"    <address>{self.address}</address>{port}\n"
+            f"    <latency>1e-4</latency>\n"
+            f"    <timeout>600</timeout>{batch}\n"
+            f"    <parameters>{parameters}</parameters>\n"
+            "  </ffsocket>"
+        )
+
+
+@dataclass(frozen=True)
+class StageInput:
+    """What one i-PI process does.
+
+    Parameters
+    ----------
+    ensemble : Ensemble
+    temperature_kelvin : float
+    timestep_fs : float
+    steps : int
+    beads : int
+    seed : int
+        Of i-PI's random numbers: velocities and thermostats of all replicas.
+    n_replicas : int
+        Independent copies of the molecule, each an i-PI system of its own.
+    tau_fs : float or None
+        Time constant of the thermostat; the ensemble's if None.
+    dipole_stride : int
+        Steps between dipoles; 0 writes none.
+    position_stride : int
+        Steps between positions; 0 writes none.
+    transport : Transport
+    parameters : str
+        The dictionary that INIT carries to the driver.
+    checkpoints : tuple of str
+        Start each replica from the last state of this checkpoint; empty to start from init.xyz
+        with thermal velocities.
+    """
+
+    ensemble: Ensemble
+    temperature_kelvin: float
+    timestep_fs: float
+    steps: int
+    beads: int
+    seed: int
+    n_replicas: int
+    transport: Transport
+    parameters: str
+    tau_fs: float | None = None
+    dipole_stride: int = 4
+    position_stride: int = 0
+    checkpoints: tuple[str, ...] = ()
+
+    def replica_prefix(self, replica: int) -> str:
+        """What i-PI puts in front of the outputs of a replica."""
+        return "" if self.n_replicas == 1 else f"r{replica:02d}"
+
+    def output_file(self, replica: int, name: str) -> str:
+        """File name of an output of a replica."""
+        prefix = self.replica_prefix(replica)
+        return f"{prefix}_{PREFIX}.{name}" if prefix else f"{PREFIX}.{name}"
+
+    def dipole_files(self, replica: int) -> tuple[str, ...]:
+        """File names of the dipoles, one a bead; none if they are not written."""
+        return self._bead_files(replica, "dipole", "") if self.dipole_stride else ()
+
+    def position_files(self, replica: int) -> tuple[str, ...]:
+        """File names of the positions, one a bead; none if they are not written."""
+        return self._bead_files(replica, "pos", ".xyz") if self.position_stride else ()
+
+    def _bead_files(self, replica: int, name: str, suffix: str) -> tuple[str, ...]:
+        width = len(str(self.beads - 1))
+        return tuple(
+            self.output_file(replica, f"{name}_{bead:0{width}d}{suffix}")
+            for bead in range(self.beads)
+        )
+
+    def xml(self) -> str:
+        """The whole input."""
+        if self.checkpoints and len(self.checkpoints) != self.n_replicas:
+            raise InputError(f"{len(self.checkpoints)} checkpoints for {self.n_replicas} replicas")
+        systems = "\n  ".join(self._system(replica) for replica in range(self.n_replicas))
+        # Threads let the systems share a batch; one system needs none and is faster without.
+        threading = "True" if self.n_replicas > 1 else "False"
+        transport = self.transport.element(self.n_replicas * self.beads, self.parameters)
+        return (
+            f"<simulation verbosity='medium' safe_stride='{SAFE_STRIDE}' threading='{threading}' "
+            "floatformat='%24.16e'>\n"
+            f"  {self._output()}\n"
+            f"  <total_steps>{self.steps}</total_steps>\n"
+            f"  <prng><seed>{self.seed}</seed></prng>\n"
+            f"  {transport}\n"
+            f"  {systems}\n"
+            "</simulation>\n"
+        )
+
+    def _output(self) -> str:
+        lines = [
+            f"<output prefix='{PREFIX}'>",
+            f"    <properties filename='out' stride='{PROPERTY_STRIDE}' "
+            f"flush='{PROPERTY_FLUSH}'>[{PROPERTIES}]</properties>",
+        ]
+        if self.dipole_stride:
+            flush = max(CHECKPOINT_STRIDE // self.dipole_stride, 1)
+            lines.append(
+                f"    <trajectory filename='dipole' stride='{self.dipole_stride}' "
+                f"extra_type='dipole' flush='{flush}'>extras</trajectory>"
+            )
+        if self.position_stride:
+            flush = max(CHECKPOINT_STRIDE // self.position_stride, 1)
+            lines.append(
+                f"    <trajectory filename='pos' stride='{self.position_stride}' format='xyz' "
+                f"flush='{flush}'>positions{{angstrom}}</trajectory>"
+            )
+        lines.append(
+            f"    <checkpoint filename='checkpoint' stride='{CHECKPOINT_STRIDE}' overwrite='True'/>"
+        )
+        return "\n".join([*lines, "  </output>"])
+
+    def _system(self, replica: int) -> str:
+        prefix = self.replica_prefix(replica)
+        attribute = f" prefix='{prefix}'" if prefix else ""
+        normal_modes = f"\n  {self.ensemble.normal_modes}" if self.ensemble.normal_modes else ""
+        return (
+            f"<system{attribute}>\n"
+            f"  {self._initialize(replica)}\n"
+            "  <forces><force forcefield='densnet'/></forces>\n"
+            "  <ensemble><temperature units='kelvin'>"
+            f"{self.temperature_kelvin:.10g}</temperature></ensemble>{normal_modes}\n"
+            f"  {self.ensemble.motion(self.timestep_fs, self.tau_fs)}\n"
+            "  </system>"
+        )
+
+    def _initialize(self, replica: int) -> str:
+        if self.checkpoints:
+            start = f"<file mode='chk'>{self.checkpoints[replica]}</file>"
+        else:
+            start = (
+                "<file mode='xyz'>init.xyz</file>\n"
+                f"    <velocities mode='thermal' units='kelvin'>{self.temperature_kelvin:.10g}"
+                "</velocities>"
+            )
+        return f"<initialize nbeads='{self.beads}'>\n    {start}\n  </initialize>"

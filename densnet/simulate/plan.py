@@ -1,0 +1,242 @@
+"""From what the user asked for to the i-PI stages that do it."""
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from densnet.errors import DataError, InputError
+from densnet.simulate.ensembles import ENSEMBLES, Ensemble, find_ensemble
+from densnet.simulate.ipi_input import StageInput, Transport
+from densnet.simulate.manifest import Segment
+
+SETTINGS_FILE = "settings.json"
+# Thermalisation couples every degree of freedom strongly; what it does to dynamics is not kept.
+THERMALISE_TAU_FS = 50.0
+
+
+@dataclass(frozen=True)
+class Molecule:
+    """What a bundle says of its molecule.
+
+    Parameters
+    ----------
+    name : str
+        Name or path of the bundle, as the driver is given it.
+    sha256 : str
+        Of the bundle.
+    symbols : tuple of str
+    numbers : tuple of int
+    positions : (n_atoms, 3) float64, bohr
+    charge : int
+    """
+
+    name: str
+    sha256: str
+    symbols: tuple[str, ...]
+    numbers: tuple[int, ...]
+    positions: NDArray[np.float64]
+    charge: int
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user asked for.
+
+    Parameters
+    ----------
+    model : str
+        Name or absolute path of a bundle.
+    ensemble : str
+        A key of :data:`densnet.simulate.ensembles.ENSEMBLES`.
+    steps : int
+        Production steps of each replica.
+    temperature_kelvin : float
+    timestep_fs : float
+    seed : int
+    replicas : int
+        Independent copies, evaluated together.
+    beads : int
+    thermalise_steps : int
+        Langevin steps before production; 0 starts from the template with thermal velocities.
+    dipole_stride, position_stride : int
+        Steps between dipoles and between positions; 0 writes none.
+    tau_fs : float or None
+        Time constant of the thermostat; the ensemble's own if None.
+    processes : int
+        i-PI and driver pairs that share the replicas: one a core.
+    dtype : str
+        Precision of the network, ``float32`` or ``float64``.
+    threads : int
+        Threads of each model.
+    """
+
+    model: str
+    ensemble: str = "nve"
+    steps: int = 20_000
+    temperature_kelvin: float = 300.0
+    timestep_fs: float = 0.5
+    seed: int = 1
+    replicas: int = 1
+    beads: int = 1
+    thermalise_steps: int = 2_000
+    dipole_stride: int = 4
+    position_stride: int = 0
+    tau_fs: float | None = None
+    processes: int = 1
+    dtype: str = "float32"
+    threads: int = 1
+
+    def __post_init__(self) -> None:
+        find_ensemble(self.ensemble)
+        for name in ("steps", "replicas", "beads", "processes", "threads"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("thermalise_steps", "dipole_stride", "position_stride", "seed"):
+            if getattr(self, name) < 0:
+                raise InputError(f"{name} must not be negative, got {getattr(self, name)}")
+        for name in ("temperature_kelvin", "timestep_fs"):
+            if not getattr(self, name) > 0.0:
+                raise InputError(f"{name} must be positive, got {getattr(self, name)}")
+        if self.tau_fs is not None and not self.tau_fs > 0.0:
+            raise InputError(f"tau_fs must be positive, got {self.tau_fs}")
+        if self.processes > self.replicas:
+            raise InputError(
+                f"{self.processes} processes for {self.replicas} replicas: a process needs at "
+                "least one; raise replicas or lower processes"
+            )
+
+    def save(self, directory: Path) -> None:
+        """Write the settings beside the run, for ``--resume``."""
+        path = directory / SETTINGS_FILE
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+        os.replace(temporary, path)
+
+    @classmethod
+    def load(cls, directory: Path) -> "Settings":
+        """Read the settings of a run directory.
+
+        Raises
+        ------
+        InputError
+            If there is no run to resume.
+        """
+        path = directory / SETTINGS_FILE
+        if not path.is_file():
+            raise InputError(f"{directory} holds no run to resume: it has no {SETTINGS_FILE}")
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+            return cls(**{f.name: document[f.name] for f in fields(cls)})
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(f"{path} is damaged: {error}") from error
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One i-PI process after another in a group of replicas.
+
+    Parameters
+    ----------
+    directory : str
+        Relative to the run directory.
+    name : str
+        ``thermalise`` or the ensemble.
+    input : StageInput
+    from_stage : str
+        Directory of the stage whose last state is the start; empty for init.xyz.
+    first_replica : int
+        Number of this group's first replica in the whole run.
+    use_for_spectrum : bool
+    """
+
+    directory: str
+    name: str
+    input: StageInput
+    from_stage: str
+    first_replica: int
+    use_for_spectrum: bool
+
+    def segments(self) -> list[Segment]:
+        """The trajectories that this stage writes."""
+        stage = self.input
+        return [
+            Segment(
+                name=f"{self.name}-{self.first_replica + replica:02d}",
+                stage=self.directory,
+                ensemble=stage.ensemble.name,
+                temperature_kelvin=stage.temperature_kelvin,
+                timestep_fs=stage.timestep_fs,
+                steps=stage.steps,
+                dipole_stride=stage.dipole_stride,
+                dipole_files=self._paths(stage.dipole_files(replica)),
+                properties_file=f"{self.directory}/{stage.output_file(replica, 'out')}",
+                use_for_spectrum=self.use_for_spectrum,
+                position_stride=stage.position_stride,
+                position_files=self._paths(stage.position_files(replica)),
+            )
+            for replica in range(stage.n_replicas)
+        ]
+
+    def _paths(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(f"{self.directory}/{name}" for name in names)
+
+
+def plan_stages(settings: Settings, molecule: Molecule, directory: Path) -> list[list[Stage]]:
+    """The stages of every group of replicas; groups run side by side, stages one after another.
+
+    Parameters
+    ----------
+    settings : Settings
+    molecule : Molecule
+    directory : Path
+        The run directory; only its name enters, into the names of the sockets.
+    """
+    sizes = [len(part) for part in np.array_split(np.arange(settings.replicas), settings.processes)]
+    firsts = np.concatenate([[0], np.cumsum(sizes)[:-1]]).tolist()
+    tag = hashlib.sha256(str(directory.resolve()).encode()).hexdigest()[:8]
+    return [
+        _group_stages(settings, molecule, group, size, first, f"densnet-{tag}-{group}")
+        for group, (size, first) in enumerate(zip(sizes, firsts, strict=True))
+    ]
+
+
+def _group_stages(
+    settings: Settings, molecule: Molecule, group: int, size: int, first: int, address: str
+) -> list[Stage]:
+    suffix = f"_{group}" if settings.processes > 1 else ""
+    ensemble = find_ensemble(settings.ensemble)
+    stages = []
+    previous = ""
+    plan: list[tuple[str, Ensemble, int, float | None, bool]] = []
+    if settings.thermalise_steps:
+        gentle = ENSEMBLES["nvt-langevin"] if settings.beads == 1 else ENSEMBLES["pimd-pile-l"]
+        plan.append(("thermalise", gentle, settings.thermalise_steps, THERMALISE_TAU_FS, False))
+    spectral = ensemble.nuclei != "static" and settings.dipole_stride > 0
+    plan.append((settings.ensemble, ensemble, settings.steps, settings.tau_fs, spectral))
+    for number, (name, motion, steps, tau_fs, use) in enumerate(plan, start=1):
+        stage_directory = f"{number:02d}_{name}{suffix}"
+        checkpoints = tuple(f"start_{replica:02d}.chk" for replica in range(size))
+        stage = StageInput(
+            ensemble=motion,
+            temperature_kelvin=settings.temperature_kelvin,
+            timestep_fs=settings.timestep_fs,
+            steps=steps,
+            beads=settings.beads,
+            # i-PI's seeds: one a stage and a group, all different for different user seeds.
+            seed=settings.seed * 1000 + 10 * group + number,
+            n_replicas=size,
+            transport=Transport(address),
+            parameters=(f"{{ elements: {' '.join(molecule.symbols)}, charge: {molecule.charge} }}"),
+            tau_fs=tau_fs,
+            dipole_stride=settings.dipole_stride if name != "thermalise" else 0,
+            position_stride=settings.position_stride if name != "thermalise" else 0,
+            checkpoints=checkpoints if previous else (),
+        )
+        stages.append(Stage(stage_directory, name, stage, previous, first, use))
+        previous = stage_directory
+    return stages

@@ -1,0 +1,319 @@
+"""Runs a plan: prepares each stage, watches i-PI and the driver, resumes, reports progress."""
+
+import stat
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from densnet.errors import DataError, InputError, SimulationError
+from densnet.simulate.ensembles import find_ensemble
+from densnet.simulate.follow import Follower, State
+from densnet.simulate.ipi_input import BOX_ANGSTROM, PREFIX
+from densnet.simulate.manifest import ModelRecord, RunManifest
+from densnet.simulate.plan import Molecule, Settings, Stage, plan_stages
+from densnet.simulate.processes import Pair
+from densnet.simulate.structure_files import checkpoint_step, split_checkpoint, write_xyz
+from densnet.units import HARTREE_MEV
+
+POLL_S = 0.05
+REPORT_S = 0.5
+DRIVER_PROGRAM = (sys.executable, "-m", "ipi_driver")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is.
+
+    Parameters
+    ----------
+    stage : str
+        Names of the running stages.
+    steps, total_steps : int
+        Steps of all stages and groups together.
+    temperature_kelvin : float
+        Mean over the replicas of the last row; NaN before the first.
+    conserved_change_mev : float
+        Largest change of the conserved quantity of a replica since its stage began, meV an atom.
+    """
+
+    stage: str
+    steps: int
+    total_steps: int
+    temperature_kelvin: float
+    conserved_change_mev: float
+
+
+def start_run(
+    settings: Settings, molecule: Molecule, directory: Path, command: Sequence[str]
+) -> RunManifest:
+    """Create the run directory with its manifest and settings.
+
+    Raises
+    ------
+    InputError
+        If the directory already holds something.
+    """
+    if directory.exists() and any(directory.iterdir()):
+        raise InputError(
+            f"{directory} is not empty: give another --output, or --resume to continue its run"
+        )
+    directory.mkdir(parents=True, exist_ok=True)
+    groups = plan_stages(settings, molecule, directory)
+    ensemble = find_ensemble(settings.ensemble)
+    manifest = RunManifest(
+        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        command=tuple(command),
+        model=ModelRecord(molecule.name, molecule.sha256, molecule.charge),
+        numbers=molecule.numbers,
+        ensemble=settings.ensemble,
+        temperature_kelvin=settings.temperature_kelvin,
+        timestep_fs=settings.timestep_fs,
+        steps=settings.steps,
+        beads=settings.beads,
+        nuclei=ensemble.nuclei,
+        seed=settings.seed,
+        finished=False,
+        segments=tuple(s for stages in groups for stage in stages for s in stage.segments()),
+    )
+    settings.save(directory)
+    manifest.save(directory)
+    return manifest
+
+
+def continue_run(
+    settings: Settings,
+    molecule: Molecule,
+    directory: Path,
+    *,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    driver_program: Sequence[str] = DRIVER_PROGRAM,
+) -> RunManifest:
+    """Run what is left of a run directory, whatever happened before.
+
+    A KeyboardInterrupt stops i-PI so that it writes its RESTART, and is raised again: the same call
+    continues later.
+
+    Parameters
+    ----------
+    settings, molecule
+        As given to :func:`start_run`.
+    directory : Path
+    on_progress : callable
+        Called about twice a second.
+    driver_program : sequence of str
+        The driver's program; the model and its options are appended.
+
+    Returns
+    -------
+    RunManifest
+        With ``finished`` true.
+
+    Raises
+    ------
+    SimulationError
+        If i-PI or the driver stopped for a reason that a restart would not cure.
+    """
+    manifest = RunManifest.load(directory)
+    if manifest.model.sha256 != molecule.sha256:
+        raise InputError(
+            f"{directory} was begun with another model {manifest.model.name!r} (SHA-256 "
+            f"{manifest.model.sha256[:12]}…, now {molecule.sha256[:12]}…): a joined trajectory "
+            "would be of two potentials; start a new run"
+        )
+    groups = [
+        Group(stages, settings, molecule, directory, tuple(driver_program))
+        for stages in plan_stages(settings, molecule, directory)
+    ]
+    next_report = 0.0
+    try:
+        while not _advance_all(groups):
+            if time.monotonic() >= next_report:
+                on_progress(_progress(groups))
+                next_report = time.monotonic() + REPORT_S
+            time.sleep(POLL_S)
+    finally:
+        for group in groups:
+            group.stop()
+    on_progress(_progress(groups))
+    manifest = manifest.as_finished()
+    manifest.save(directory)
+    return manifest
+
+
+class Group:
+    """Replicas that share one i-PI process, stage after stage."""
+
+    def __init__(
+        self,
+        stages: Sequence[Stage],
+        settings: Settings,
+        molecule: Molecule,
+        directory: Path,
+        driver_program: tuple[str, ...],
+    ) -> None:
+        self.stages = list(stages)
+        self.index = 0
+        self._settings = settings
+        self.molecule = molecule
+        self._directory = directory
+        self._driver_program = driver_program
+        self._pair: Pair | None = None
+        self._followers: list[Follower] = []
+
+    @property
+    def finished(self) -> bool:
+        """Whether every stage has done all its steps."""
+        return self.index >= len(self.stages)
+
+    def advance(self) -> bool:
+        """Start, watch or leave the current stage; whether everything is done."""
+        if self.finished:
+            return True
+        stage = self.stages[self.index]
+        if self._pair is None:
+            if done_steps(self._directory / stage.directory) >= stage.input.steps:
+                self.index += 1
+                return self.finished
+            self._start(stage)
+        elif not self._pair.poll():
+            self._pair = None
+            steps = done_steps(self._directory / stage.directory)
+            if steps < stage.input.steps:
+                raise SimulationError(
+                    f"i-PI stopped after {steps} of {stage.input.steps} steps of "
+                    f"{stage.directory}; continue with --resume (its log: "
+                    f"{self._directory / stage.directory / 'i-pi.log'})"
+                )
+            self.index += 1
+        return self.finished
+
+    def _start(self, stage: Stage) -> None:
+        directory = self._directory / stage.directory
+        input_name = prepare_stage(stage, self._directory, self.molecule, self._settings)
+        self._followers = [
+            Follower(self._directory / segment.properties_file) for segment in stage.segments()
+        ]
+        address = stage.input.transport.address
+        self._pair = Pair(
+            directory,
+            input_name,
+            (*self._driver_program, *driver_arguments(self._settings, address)),
+            address,
+        )
+        self._pair.start()
+
+    def stop(self) -> None:
+        """End the processes of the current stage; i-PI writes its RESTART."""
+        if self._pair is not None:
+            self._pair.stop()
+            self._pair = None
+
+    def states(self) -> list[State]:
+        """Of the replicas of the current stage that have written a row."""
+        return [state for follower in self._followers if (state := follower.state()) is not None]
+
+    def steps(self) -> int:
+        """Steps done in all stages."""
+        before = sum(stage.input.steps for stage in self.stages[: self.index])
+        if self.finished:
+            return before
+        return before + min((state.step for state in self.states()), default=0)
+
+    def total_steps(self) -> int:
+        """Steps of all stages."""
+        return sum(stage.input.steps for stage in self.stages)
+
+
+def _advance_all(groups: Sequence[Group]) -> bool:
+    """Advance every group, also behind one that is not finished."""
+    finished = [group.advance() for group in groups]
+    return all(finished)
+
+
+def driver_arguments(settings: Settings, address: str) -> list[str]:
+    """Arguments of ``densnet-driver`` for a stage."""
+    arguments = [settings.model, "--unix", address, "--log", "driver.log", "--log-every", "20000"]
+    if settings.dtype != "float32":
+        arguments += ["--dtype", settings.dtype]
+    if settings.threads != 1:
+        arguments += ["--threads", str(settings.threads)]
+    return arguments
+
+
+def prepare_stage(stage: Stage, run_directory: Path, molecule: Molecule, settings: Settings) -> str:
+    """Write the files of a stage, or find the checkpoint to continue from.
+
+    Returns
+    -------
+    str
+        The file to give to i-PI.
+    """
+    directory = run_directory / stage.directory
+    directory.mkdir(exist_ok=True)
+    checkpoint = latest_checkpoint(directory)
+    if checkpoint is not None:
+        return checkpoint.name
+    if stage.from_stage:
+        source = latest_checkpoint(run_directory / stage.from_stage)
+        if source is None:
+            raise DataError(f"{run_directory / stage.from_stage} has no checkpoint to start from")
+        split_checkpoint(source, [directory / name for name in stage.input.checkpoints])
+    write_xyz(directory / "init.xyz", molecule.symbols, molecule.positions, BOX_ANGSTROM)
+    (directory / "input.xml").write_text(stage.input.xml(), encoding="utf-8")
+    _write_script(directory, driver_arguments(settings, stage.input.transport.address))
+    return "input.xml"
+
+
+def _write_script(directory: Path, arguments: Sequence[str]) -> None:
+    """The two commands that run a stage by hand."""
+    script = directory / "run.sh"
+    script.write_text(
+        "#!/bin/sh\n"
+        "# Runs this stage by hand; afterwards `i-pi RESTART` in place of `i-pi input.xml`\n"
+        "# continues it. i-PI and the driver find each other by the name after --unix.\n"
+        'cd "$(dirname "$0")" || exit 1\n'
+        "export OMP_NUM_THREADS=1\n"
+        "i-pi input.xml > i-pi.log 2>&1 &\n"
+        f"densnet-driver {' '.join(arguments)}\n"
+        "wait\n",
+        encoding="utf-8",
+    )
+    script.chmod(script.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP)
+
+
+def latest_checkpoint(directory: Path) -> Path | None:
+    """The whole checkpoint of the largest step: RESTART, or the periodic one after a kill."""
+    found: list[tuple[int, Path]] = []
+    for name in (f"{PREFIX}.checkpoint", "RESTART"):
+        path = directory / name
+        if path.is_file():
+            try:
+                found.append((checkpoint_step(path), path))
+            except DataError:
+                continue
+    return max(found, key=lambda entry: entry[0])[1] if found else None
+
+
+def done_steps(directory: Path) -> int:
+    """Steps of a stage that its latest checkpoint contains."""
+    checkpoint = latest_checkpoint(directory) if directory.is_dir() else None
+    return 0 if checkpoint is None else checkpoint_step(checkpoint)
+
+
+def _progress(groups: Sequence[Group]) -> Progress:
+    states = [state for group in groups for state in group.states()]
+    n_atoms = len(groups[0].molecule.numbers)
+    changes = [abs(state.conserved_change) for state in states]
+    running = [group.stages[group.index].name for group in groups if not group.finished]
+    return Progress(
+        stage=", ".join(dict.fromkeys(running)) or "done",
+        steps=sum(group.steps() for group in groups),
+        total_steps=sum(group.total_steps() for group in groups),
+        temperature_kelvin=float(np.mean([s.temperature_kelvin for s in states] or [np.nan])),
+        conserved_change_mev=max(changes, default=np.nan) * HARTREE_MEV / n_atoms,
+    )
