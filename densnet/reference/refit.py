@@ -85,7 +85,7 @@ def refit(
         field_response[rows] = responses
         done += len(rows)
         on_progress(done, len(todo))
-    columns = {"coefficients": coefficients}
+    columns: dict[str, NDArray[np.float64]] = {"coefficients": coefficients}
     if with_response:
         columns["coefficient_response"] = field_response
     replace_columns(path, frames["frame"], columns, attributes)

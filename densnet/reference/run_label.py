@@ -1,0 +1,143 @@
+"""`densnet label` as a function: frames in, labelled frames out."""
+
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from densnet.basis import DensityBasis
+from densnet.data.store import FrameFile, Frames
+from densnet.data.writer import FrameWriter
+from densnet.errors import InputError
+from densnet.reference.importing import import_npz
+from densnet.reference.labelling import (
+    Progress,
+    label_frames,
+    level_attributes,
+    provenance_of,
+)
+from densnet.reference.refit import refit
+from densnet.reference.scf import Level
+
+
+@dataclass(frozen=True)
+class Import:
+    """Labels made elsewhere at the same level, to be part of the file."""
+
+    file: Path
+    tag: str = "train"
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How densities are fitted: a basis of the library or a file, and a ridge."""
+
+    basis: str
+    ridge: float = 0.0
+
+
+@dataclass(frozen=True)
+class LabelConfig:
+    """A run of `densnet label`.
+
+    Parameters
+    ----------
+    frames : Path
+        File of frames to be labelled, from `densnet sample`.
+    output : Path
+        File of labelled frames.
+    level : Level
+        Functional, orbital basis, grid and thresholds.
+    charge : int
+        Total charge, e.
+    fit : Fit or None
+        Density basis of the coefficients; None leaves only orbitals.
+    imports : tuple of Import
+        Labels made elsewhere.
+    """
+
+    frames: Path
+    output: Path
+    level: Level = field(default_factory=Level)
+    charge: int = 0
+    fit: Fit | None = None
+    imports: tuple[Import, ...] = ()
+
+
+@dataclass(frozen=True)
+class LabelReport:
+    """What a run did, for the table and `--json`."""
+
+    n_frames: int
+    n_failed: int
+    n_imported: int
+    n_fitted: int
+    cpu_seconds_per_frame: float
+    failures: dict[int, str]
+
+
+def run_label(
+    config: LabelConfig,
+    executor: Executor,
+    *,
+    n_workers: int,
+    retry_failed: bool = False,
+    on_label: Callable[[Progress], None] = lambda progress: None,
+    on_fit: Callable[[int, int], None] = lambda done, total: None,
+) -> LabelReport:
+    """Import, label and fit everything that is not in the output yet.
+
+    Raises
+    ------
+    InputError
+        If the configuration, the frames and the output do not belong together.
+    SimulationError
+        If a worker dies; the same command goes on from there.
+    """
+    frames = FrameFile.read(config.frames)
+    # Found out now, not after hours of labelling.
+    basis = DensityBasis.load(config.fit.basis) if config.fit is not None else None
+    if basis is not None:
+        basis.check_elements(frames.numbers)
+    check_charge(frames, config.charge)
+    config.output.parent.mkdir(parents=True, exist_ok=True)
+    attributes = level_attributes(config.level, config.charge)
+    imported = 0
+    with FrameWriter(
+        config.output, frames.numbers, attributes, provenance=provenance_of(frames)
+    ) as writer:
+        for source in config.imports:
+            imported += import_npz(source.file, writer, config.level, tag=source.tag)
+        before = len(writer.frames)
+        progress = label_frames(
+            frames,
+            writer,
+            executor,
+            config.level,
+            n_workers=n_workers,
+            charge=config.charge,
+            retry_failed=retry_failed,
+            on_progress=on_label,
+        )
+        labelled = len(writer.frames) - before
+        failures = dict(writer.failures)
+    fitted = 0
+    if basis is not None and config.fit is not None and labelled + before > 0:
+        fitted = refit(config.output, basis, executor, ridge=config.fit.ridge, on_progress=on_fit)
+    return LabelReport(
+        n_frames=before + labelled,
+        n_failed=len(failures),
+        n_imported=imported,
+        n_fitted=fitted,
+        cpu_seconds_per_frame=progress.cpu_seconds / max(labelled, 1),
+        failures=failures,
+    )
+
+
+def check_charge(frames: Frames, charge: int) -> None:
+    """Refuse a charge that differs from that of the sampling."""
+    sampled = frames.attributes.get("charge", charge)
+    if sampled != charge:
+        raise InputError(
+            f"{frames.path} was sampled with charge {sampled}, the configuration says {charge}"
+        )

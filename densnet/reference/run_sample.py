@@ -1,0 +1,151 @@
+"""`densnet sample` as a function: configuration in, file of frames out."""
+
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, as_completed
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import ase.io
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+
+import densnet
+from densnet.data.store import FrameFile, Frames
+from densnet.data.writer import FrameWriter
+from densnet.errors import InputError
+from densnet.reference.sampling import Dynamics, Group, Sample, Torsion, check, sample_group
+from densnet.structure import Structure
+from densnet.units import BOHR_ANGSTROM
+
+# Trajectory numbers of a file: group times this, plus the number inside the group.
+TRAJECTORIES_PER_GROUP = 10_000
+
+
+@dataclass(frozen=True)
+class SampleConfig:
+    """A run of `densnet sample`.
+
+    Parameters
+    ----------
+    geometry : Path
+        Starting geometry, in any format ASE reads (angstrom); its atom order is kept.
+    output : Path
+        File of frames to be made.
+    groups : tuple of Group
+        Temperatures, tags, sizes and seeds.
+    seed : int
+        Of the whole run.
+    charge : int
+        Total charge, e.
+    torsion : Torsion or None
+        The dihedral whose wells are equally represented.
+    dynamics : Dynamics
+    """
+
+    geometry: Path
+    output: Path
+    groups: tuple[Group, ...]
+    seed: int = 0
+    charge: int = 0
+    torsion: Torsion | None = None
+    dynamics: Dynamics = field(default_factory=Dynamics)
+
+
+def run_sample(
+    config: SampleConfig,
+    executor: Executor,
+    *,
+    on_group: Callable[[Sample], None] = lambda sample: None,
+) -> Frames:
+    """Sample every group, in parallel, and write the file; groups that are in it are kept.
+
+    The result does not depend on the number of workers, nor on interruptions: a group is written
+    whole, under frame numbers that follow from its place in the configuration.
+
+    Raises
+    ------
+    InputError
+        If the geometry cannot be read, two groups share a seed, or the file belongs to another
+        configuration.
+    """
+    structure = load_structure(config)
+    check_groups(config, structure.n_atoms)
+    attributes = {
+        "charge": config.charge,
+        "sampling": {
+            "method": config.dynamics.method,
+            "seed": config.seed,
+            "groups": [[g.tag, g.temperature_kelvin, g.n_frames, g.seed] for g in config.groups],
+        },
+    }
+    provenance = {"program": f"densnet {densnet.__version__}", "geometry": config.geometry.name}
+    firsts = np.concatenate([[0], np.cumsum([g.n_frames for g in config.groups])])
+    config.output.parent.mkdir(parents=True, exist_ok=True)
+    with FrameWriter(
+        config.output, structure.numbers, attributes, provenance=provenance, commit_every=10**9
+    ) as writer:
+        tasks: dict[Future[Sample], int] = {}
+        for i, group in enumerate(config.groups):
+            if set(range(firsts[i], firsts[i + 1])) <= writer.frames:
+                continue
+            future = executor.submit(
+                sample_group,
+                structure.numbers,
+                structure.positions,
+                group,
+                config.dynamics,
+                torsion=config.torsion,
+                charge=config.charge,
+                seed=config.seed,
+            )
+            tasks[future] = i
+        for future in as_completed(tasks):
+            sample = future.result()
+            append_group(writer, sample, tasks[future], int(firsts[tasks[future]]))
+            on_group(sample)
+    return FrameFile.read(config.output)
+
+
+def append_group(writer: FrameWriter, sample: Sample, group: int, first: int) -> None:
+    """Write the frames of a group that are not in the file yet, and commit."""
+    for i, positions in enumerate(sample.positions):
+        if first + i in writer.frames:
+            continue
+        writer.append(
+            {
+                "frame": first + i,
+                "positions": positions,
+                "tag": sample.group.tag,
+                "temperature": sample.group.temperature_kelvin,
+                "trajectory": group * TRAJECTORIES_PER_GROUP + int(sample.trajectory[i]),
+                "time": sample.time[i],
+                "source": "densnet sample",
+            }
+        )
+    writer.commit()
+
+
+def load_structure(config: SampleConfig) -> Structure:
+    """Read the starting geometry."""
+    try:
+        atoms = ase.io.read(config.geometry, index=-1)
+    except Exception as error:  # ASE's readers raise whatever their format's parser raises.
+        raise InputError(f"cannot read the geometry {config.geometry}: {error}") from error
+    if not isinstance(atoms, Atoms):
+        raise InputError(f"the geometry {config.geometry} holds no structure")
+    positions: NDArray[np.float64] = atoms.get_positions() / BOHR_ANGSTROM
+    return Structure(atoms.get_atomic_numbers(), positions, charge=config.charge)
+
+
+def check_groups(config: SampleConfig, n_atoms: int) -> None:
+    """Refuse groups that cannot be sampled, or that would repeat each other's trajectories."""
+    if not config.groups:
+        raise InputError("groups: give at least one")
+    for group in config.groups:
+        check(group, config.dynamics, config.torsion, n_atoms)
+    seeds = [group.seed for group in config.groups]
+    if len(set(seeds)) != len(seeds):
+        raise InputError(
+            f"groups: every group needs its own seed, or two would share trajectories; got {seeds}"
+        )
