@@ -8,33 +8,37 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
+from densnet.cli.spectrum_pictures import draw, measurement_to_draw
+from densnet.cli.spectrum_tables import areas_as_table, bands_as_table, scores_as_table
 from densnet.errors import InputError
-from densnet.plots import Line, Measurement, Stick, plot_spectrum
 from densnet.spectra.ase_trajectory import load_ase_signal
+from densnet.spectra.assessment import (
+    SKETCH_RESOLUTION_CM1,
+    Assessment,
+    assess,
+    measured_band_areas,
+    sketch_from_bands,
+)
 from densnet.spectra.bands import BandTable, load_bands, shipped_tables
+from densnet.spectra.compare import Terms
 from densnet.spectra.correlation import Resolution
 from densnet.spectra.explicit_files import group_files
 from densnet.spectra.infrared import absorption_factor, infrared
+from densnet.spectra.measured import MeasuredSpectrum
+from densnet.spectra.measured_files import load_measured
 from densnet.spectra.molecular_frame import (
     load_eckart_signals,
     load_velocity_signals,
     skip_start,
 )
 from densnet.spectra.output import facf_from_infrared, save_csv, save_facf
-from densnet.spectra.peaks import BandComparison, compare_bands
+from densnet.spectra.peaks import compare_bands
 from densnet.spectra.raman import raman
 from densnet.spectra.run_directory import load_run, model_name
 from densnet.spectra.signals import SegmentFiles, Signal, load_signals
 from densnet.spectra.spectrum import Spectrum
 from densnet.spectra.vibrational_density import vibrational_density
-
-Y_LABELS = {
-    "ir": "absorption κ / km mol⁻¹ (cm⁻¹)⁻¹",
-    "vdos": "density of states / modes per cm⁻¹",
-    "raman": "Raman activity / Å⁴ amu⁻¹ (cm⁻¹)⁻¹",
-}
 
 
 def compute_spectra(args: argparse.Namespace) -> dict[str, Any]:
@@ -50,6 +54,7 @@ def compute_spectra(args: argparse.Namespace) -> dict[str, Any]:
     folder = output_folder(args)
     resolution = Resolution(args.resolution, args.window)
     table = band_table(args)
+    measured = load_measured(args.compare) if args.compare else None
     report: dict[str, Any] = {"resolution_cm1": args.resolution, "window": args.window}
     report["frame"] = args.frame
     for kind in ("ir", "vdos", "raman"):
@@ -64,11 +69,11 @@ def compute_spectra(args: argparse.Namespace) -> dict[str, Any]:
         if args.facf and kind == "ir":
             columns = facf_from_infrared(spectrum, absorption_factor(entry["temperature_kelvin"]))
             entry["facf"] = save_facf(*columns, folder / f"{kind}_facf.data")
-        if kind == "ir" and table is not None:
-            bands = compare_bands(spectrum, table.groups())
-            entry["bands"] = [asdict(band) | {"shift": band.shift} for band in bands]
-            console.print(bands_as_table(table, bands))
-        entry["picture"] = draw(kind, args, spectrum, entry, table, folder / f"{kind}.png")
+        measurement = None
+        if kind == "ir":
+            entry |= compare_with_measurement(args, spectrum, measured, table, console)
+            measurement = measurement_to_draw(table, measured)
+        entry["picture"] = draw(kind, args, spectrum, entry, measurement, folder / f"{kind}.png")
         report[kind] = entry
         console.print(
             f"{spectrum.quantity}: {entry['segments']} segment(s), {entry['total_ps']:.1f} ps; "
@@ -174,55 +179,42 @@ def output_folder(args: argparse.Namespace) -> Path:
     return Path(args.runs[0]) / "spectrum" if args.runs else Path("spectrum")
 
 
-def bands_as_table(table: BandTable, bands: Sequence[BandComparison]) -> Table:
-    """The comparison of bands as printed."""
-    shown = Table(title=f"bands of {table.molecule}, cm⁻¹", title_justify="left")
-    for name in ("band", "measured", "calculated", "difference", "area / km mol⁻¹"):
-        shown.add_column(name, justify="left" if name == "band" else "right")
-    for band in bands:
-        error = "" if band.maximum_error is None else f" ± {band.maximum_error:.0f}"
-        area_error = "" if band.area_error is None else f" ± {band.area_error:.1f}"
-        shown.add_row(
-            band.band,
-            f"{band.measured_maximum:.0f}",
-            f"{band.maximum:.0f}{error}",
-            f"{band.shift:+.0f}",
-            f"{band.area:.1f}{area_error}",
-        )
-    return shown
-
-
-def draw(
-    kind: str,
+def compare_with_measurement(
     args: argparse.Namespace,
     spectrum: Spectrum,
-    entry: dict[str, Any],
+    measured: MeasuredSpectrum | None,
     table: BandTable | None,
-    path: Path,
-) -> Path:
-    """Draw one spectrum, with the measured bands where there are any."""
-    measurement = None
-    if kind == "ir" and table is not None:
-        sticks = [
-            Stick(row.wavenumber_cm1, row.intensity_relative or 0.0, row.band)
-            for row in table.maxima()
-        ]
-        groups = [(group.centre_cm1, group.name) for group in table.groups()]
-        measurement = Measurement(f"measured bands: {table.sources[0]}", sticks, groups)
-    label = f"molecular dynamics, {entry['temperature_kelvin']:.0f} K"
-    if spectrum.error is not None:
-        label += ", ± one standard error"
-    line = Line(label, spectrum.wavenumber_cm1, spectrum.intensity, spectrum.error)
-    note = (
-        f"{entry['segments']} segment(s), {entry['total_ps']:.0f} ps in all; resolution "
-        f"{spectrum.resolution_cm1:g} cm⁻¹; {spectrum.error_method}"
-    )
-    return plot_spectrum(
-        [line],
-        path,
-        y_label=Y_LABELS[kind],
-        range_cm1=tuple(args.range),
-        measurement=measurement,
-        title=args.title,
-        note=note,
-    )
+    console: Console,
+) -> dict[str, Any]:
+    """Band positions, band areas and scores, as far as there is something to compare with."""
+    report: dict[str, Any] = {}
+    if table is not None:
+        bands = compare_bands(spectrum, table.groups())
+        report["bands"] = [asdict(band) | {"shift": band.shift} for band in bands]
+        console.print(bands_as_table(table, bands))
+        if measured is not None:
+            report["band_areas"] = measured_band_areas(measured, bands)
+            console.print(areas_as_table(report["band_areas"]))
+    assessment = judge(args, spectrum, measured, table)
+    if assessment is not None:
+        report["assessment"] = assessment
+        console.print(scores_as_table(assessment))
+    return report
+
+
+def judge(
+    args: argparse.Namespace,
+    spectrum: Spectrum,
+    measured: MeasuredSpectrum | None,
+    table: BandTable | None,
+) -> Assessment | None:
+    """Score against the measured spectrum, or against a sketch of the measured bands."""
+    if measured is not None:
+        terms = Terms(resolution_cm1=args.compare_resolution)
+        return assess(spectrum, measured, terms, [load_measured(path) for path in args.null])
+    if table is None:
+        return None
+    terms = Terms(resolution_cm1=SKETCH_RESOLUTION_CM1, baseline=False)
+    others = [load_bands(name) for name in shipped_tables() if name != table.molecule]
+    nulls = [sketch_from_bands(other) for other in others]
+    return assess(spectrum, sketch_from_bands(table), terms, nulls)

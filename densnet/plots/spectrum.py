@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
+from typing import Any, Final
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -22,6 +24,18 @@ from densnet.plots.style import (
 )
 
 Array = NDArray[np.float64]
+
+# Organic molecules absorb little between 1800 and 2700 cm⁻¹: the middle of the usual range.
+LEGEND: Final[dict[str, Any]] = {
+    "frameon": True,
+    "facecolor": "white",
+    "edgecolor": "none",
+    "framealpha": 0.9,
+    "borderpad": 0.2,
+    "loc": "upper center",
+    "bbox_to_anchor": (0.5, 1.0),
+    "fontsize": 7.5,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +118,7 @@ def plot_spectrum(
     Path
     """
     with house_style():
-        figure = new_figure(TWO_COLUMNS, 4.5 if measurement else 3.2)
+        figure = new_figure(TWO_COLUMNS, 4.6 if measurement else 3.2)
         if measurement:
             top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
         else:
@@ -116,6 +130,7 @@ def plot_spectrum(
             _write_groups(top, bottom, measurement.groups, range_cm1)
         bottom.set_xlabel("wavenumber / cm⁻¹")
         bottom.set_xlim(range_cm1[1], range_cm1[0])
+        figure.align_ylabels()
         bottom.xaxis.set_minor_locator(AutoMinorLocator(5))
         _write_margins(figure, title, note)
         return save_figure(figure, path)
@@ -132,15 +147,16 @@ def _draw_lines(axes: Axes, lines: Sequence[Line], range_cm1: tuple[float, float
             error = line.error[inside]
             upper = y + error
             axes.fill_between(nu, y - error, upper, color=colour, alpha=0.25, linewidth=0)
-        axes.plot(nu, y, color=colour, label=line.label)
+        axes.plot(nu, y, color=colour, label=line.label, linewidth=1.1)
         top, lowest = max(top, float(upper.max())), min(lowest, float(y.min()))
-    light_grid(axes)
+    light_grid(axes, "y")
     axes.axhline(0.0, color=INK, linewidth=0.6)
     axes.set_ylim(min(lowest * 1.1, -0.01 * top), top * 1.06)
-    axes.legend(loc="upper center", ncols=min(len(lines), 3))
+    axes.legend(**LEGEND)
 
 
 def _draw_measurement(axes: Axes, measurement: Measurement, range_cm1: tuple[float, float]) -> None:
+    label = "\n".join(wrap(measurement.label, 36))
     sticks = [
         stick
         for stick in measurement.sticks
@@ -151,7 +167,7 @@ def _draw_measurement(axes: Axes, measurement: Measurement, range_cm1: tuple[flo
         inside = (nu >= range_cm1[0]) & (nu <= range_cm1[1])
         scale = float(y[inside].max()) if inside.any() else 1.0
         axes.fill_between(nu[inside], y[inside] / scale, color=FAINT, alpha=0.35, linewidth=0)
-        axes.plot(nu[inside], y[inside] / scale, color=INK, linewidth=0.9, label=measurement.label)
+        axes.plot(nu[inside], y[inside] / scale, color=INK, linewidth=0.9, label=label)
     elif sticks:
         axes.vlines(
             [stick.wavenumber_cm1 for stick in sticks],
@@ -159,7 +175,7 @@ def _draw_measurement(axes: Axes, measurement: Measurement, range_cm1: tuple[flo
             [stick.height for stick in sticks],
             color=INK,
             linewidth=1.1,
-            label=measurement.label,
+            label=label,
         )
         axes.plot(
             [stick.wavenumber_cm1 for stick in sticks],
@@ -169,11 +185,11 @@ def _draw_measurement(axes: Axes, measurement: Measurement, range_cm1: tuple[flo
             markersize=2.6,
             color=INK,
         )
-    light_grid(axes)
+    light_grid(axes, "y")
     axes.axhline(0.0, color=INK, linewidth=0.6)
     axes.set_ylim(0.0, 1.12)
-    axes.set_ylabel("measured\n(relative)")
-    axes.legend(loc="upper center")
+    axes.set_ylabel("relative height")
+    axes.legend(**LEGEND)
 
 
 def _write_groups(
@@ -185,20 +201,21 @@ def _write_groups(
     """Name the measured bands above the picture, with a line down through both panels."""
     inside = sorted(group for group in groups if range_cm1[0] <= group[0] <= range_cm1[1])
     width = range_cm1[1] - range_cm1[0]
-    places = spread([centre for centre, _ in inside], 0.026 * width)
+    places = spread([centre for centre, _ in inside], 0.042 * width)
     for (centre, name), place in zip(inside, places, strict=True):
         for axes in (top, bottom):
             axes.axvline(centre, color=FAINT, linewidth=0.6, linestyle=(0, (2, 2)), zorder=0.5)
         top.annotate(
-            name,
+            "\n".join(wrap(name, 12)),
             xy=(centre, 1.0),
             xycoords=top.get_xaxis_transform(),
-            xytext=(place, 1.07),
+            xytext=(place, 1.06),
             textcoords=top.get_xaxis_transform(),
             rotation=90,
             ha="center",
             va="bottom",
-            fontsize=7.5,
+            fontsize=7,
+            linespacing=1.0,
             arrowprops={"arrowstyle": "-", "color": FAINT, "linewidth": 0.6, "shrinkA": 0},
         )
 

@@ -1,0 +1,73 @@
+"""Tables that ``densnet spectrum`` prints."""
+
+from collections.abc import Sequence
+
+from rich.table import Table
+
+from densnet.spectra.assessment import Assessment, MeasuredBandArea
+from densnet.spectra.bands import BandTable
+from densnet.spectra.compare import Scores
+from densnet.spectra.peaks import BandComparison
+
+
+def bands_as_table(table: BandTable, bands: Sequence[BandComparison]) -> Table:
+    """Maxima, measured and calculated, by assignment."""
+    shown = _table(f"bands of {table.molecule}: highest point, cm⁻¹")
+    for name in ("band", "measured", "calculated", "difference", "area / km mol⁻¹"):
+        shown.add_column(name, justify="left" if name == "band" else "right")
+    for band in bands:
+        shown.add_row(
+            band.band,
+            f"{band.measured_maximum:.0f} ± {band.measured_uncertainty:.0f}",
+            _with_error(band.maximum, band.maximum_error, 0),
+            f"{band.shift:+.0f}",
+            _with_error(band.area, band.area_error, 1),
+        )
+    return shown
+
+
+def areas_as_table(areas: Sequence[MeasuredBandArea]) -> Table:
+    """Areas of bands as shares of their sum, measured and calculated."""
+    shown = _table("share of each band in the area of all bands")
+    for name in ("band", "measured", "calculated", "ratio"):
+        shown.add_column(name, justify="left" if name == "band" else "right")
+    for area in areas:
+        ratio = f"{area.calculated_share / area.share:.2f}" if area.share > 0 else "–"
+        shown.add_row(area.band, f"{area.share:.3f}", f"{area.calculated_share:.3f}", ratio)
+    return shown
+
+
+def scores_as_table(assessment: Assessment) -> Table:
+    """Scores against measurement, the best factor on the wavenumbers, and the nulls."""
+    scores = assessment.scores
+    shown = _table(
+        f"agreement with measurement, {scores.low_cm1:.0f}–{scores.high_cm1:.0f} cm⁻¹ "
+        f"at {scores.resolution_cm1:g} cm⁻¹"
+    )
+    for name in ("calculated against", "Pearson", "Spearman", "SIS"):
+        shown.add_column(name, justify="left" if name == "calculated against" else "right")
+    shown.add_row(*_score_cells(assessment.against, scores, assessment.pearson_error))
+    shown.add_row(
+        *_score_cells(f"  the same, wavenumbers × {assessment.stretch:.4f}", assessment.stretched)
+    )
+    for name, null in assessment.nulls.items():
+        shown.add_row(*_score_cells(f"  null: {name}", null))
+    return shown
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+
+
+def _score_cells(name: str, scores: Scores, error: float | None = None) -> list[str]:
+    return [
+        name,
+        _with_error(scores.pearson, error, 3),
+        f"{scores.spearman:.3f}",
+        f"{scores.information_similarity:.3f}",
+    ]
+
+
+def _with_error(value: float, error: float | None, digits: int) -> str:
+    text = f"{value:.{digits}f}"
+    return text if error is None else f"{text} ± {error:.{digits}f}"
