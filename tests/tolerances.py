@@ -41,3 +41,16 @@ BECKE_GRID: Final = 5e-5
 PRIOR_L1_PERCENT: Final = 0.04
 # A cube holds seven digits of a value, and its spacing six decimals of a bohr.
 CUBE_RELATIVE: Final = 2e-6
+
+# --- labels -------------------------------------------------------------------------------------
+# Two SCF runs converged to 1e-9 hartree and an orbital gradient of 1e-6.
+LABEL_ENERGY: Final = 1e-8
+LABEL_FORCES: Final = 1e-6
+LABEL_DIPOLE: Final = 5e-6
+# The shipped reference frames stopped at PySCF's default orbital gradient, 3e-5: energies are off
+# by its square, forces and dipoles (e·bohr) linearly.
+REFERENCE_ENERGY: Final = 1e-6
+REFERENCE_FORCES: Final = 1e-5
+REFERENCE_DIPOLE: Final = 2e-5
+# A packed density matrix in single precision gives dipoles back to its rounding times its size.
+SINGLE_DENSITY_DIPOLE: Final = 1e-6
