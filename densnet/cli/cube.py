@@ -202,9 +202,10 @@ def read_geometry(path: Path) -> tuple["NDArray[np.int64]", "NDArray[np.float64]
     if not path.is_file():
         raise InputError(f"{path}: no such geometry")
     try:
-        atoms = read(path, index=-1)
+        found = read(path, index=-1)
     except (UnknownFileTypeError, ValueError, IndexError, KeyError) as error:
         raise InputError(f"{path}: ASE cannot read it as a geometry: {error}") from error
+    atoms = found[-1] if isinstance(found, list) else found
     return (
         np.asarray(atoms.get_atomic_numbers(), dtype=np.int64),
         np.asarray(atoms.get_positions(), dtype=np.float64) / BOHR_ANGSTROM,

@@ -4,14 +4,21 @@ import numpy as np
 import pytest
 
 from densnet.basis import DensityBasis
+from densnet.data.store import FrameFile, Frames
+from densnet.data.writer import FrameWriter
 from densnet.density import prior_density_on_points
-from densnet.errors import InputError
+from densnet.errors import InputError, MissingLabelError
 from densnet.evaluation.density_error import (
     compute_density_errors,
+    compute_frame_errors,
     core_electrons,
     density_l1_error,
+    spread_over,
+    summarize_errors,
 )
 from densnet.integrals import density_on_points
+from densnet.reference.density_fit import DensityFitter
+from tests.reference_densities import water_density
 
 
 @pytest.fixture(scope="module")
@@ -86,3 +93,82 @@ def test_core_electrons_are_those_of_the_noble_gas_below() -> None:
     assert core_electrons([1, 2, 3, 6, 8, 10, 11, 16, 18, 19]).tolist() == [
         0, 0, 2, 2, 2, 2, 10, 10, 10, 18,
     ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def frames(basis, tmp_path_factory) -> Frames:
+    """Return two labelled frames of water in a file, with orbitals and fitted coefficients."""
+    water = water_density()
+    path = tmp_path_factory.mktemp("frames") / "water.h5"
+    writer = FrameWriter(path, water.numbers, {"level": {"basis": "aug-cc-pvdz"}})
+    fitter = DensityFitter(basis, water.numbers, "aug-cc-pvdz")
+    for frame in range(2):
+        shift = 0.5 * frame
+        writer.append(
+            {
+                "frame": frame,
+                "positions": water.positions + shift,
+                "tag": "test",
+                "temperature": 300.0,
+                "trajectory": 0,
+                "orbitals": water.orbitals,
+                # A neutral molecule: its dipole does not move with it.
+                "coefficients": fitter.fit(water.positions + shift, water.orbitals, water.dipole),
+            }
+        )
+    writer.close()
+    return FrameFile.read(path)
+
+
+def test_errors_of_frames_put_floor_below_prediction_below_free_atoms(basis, frames) -> None:
+    seen = []
+    errors = compute_frame_errors(
+        basis,
+        frames,
+        0.9 * frames.coefficients,
+        grid_level=1,
+        on_progress=lambda done, total: seen.append((done, total)),
+    )
+    assert seen == [(1, 2), (2, 2)]
+    for error in errors:
+        assert error.floor < error.predicted < error.baseline
+        # A tenth of Δρ is missing, so the error is a tenth of the baseline, give or take the floor.
+        assert abs(error.predicted - 0.1 * error.baseline) < error.floor
+        assert (error.n_electrons, error.n_valence) == (10, 8)
+        assert error.predicted_valence == pytest.approx(1.25 * error.predicted)
+    summary = summarize_errors(errors, grid_level=1)
+    assert summary.n_frames == 2
+    assert summary.predicted == pytest.approx(np.mean([e.predicted for e in errors]))
+    # The same molecule, moved: the quadrature moves with it.
+    assert errors[0].floor == pytest.approx(errors[1].floor, rel=1e-6)
+
+
+def test_a_finer_grid_changes_the_error_by_a_few_percent_of_itself(basis, frames) -> None:
+    one = frames.subset(np.array([0]))
+    coarse, fine = (
+        compute_frame_errors(basis, one, one.coefficients, grid_level=level)[0].floor
+        for level in (1, 3)
+    )
+    assert coarse == pytest.approx(fine, rel=0.05)
+
+
+def test_predictions_in_another_basis_are_refused(basis, frames) -> None:
+    with pytest.raises(InputError, match="predicted must have shape"):
+        compute_frame_errors(basis, frames, np.zeros((2, 5)))
+
+
+def test_frames_without_orbitals_are_refused(basis, frames) -> None:
+    columns = {name: values for name, values in frames.columns.items() if name != "orbitals"}
+    bare = Frames(frames.path, frames.numbers, columns, frames.attributes)
+    with pytest.raises(MissingLabelError, match="has no orbitals"):
+        compute_frame_errors(basis, bare, frames.coefficients)
+
+
+def test_no_frames_have_no_summary() -> None:
+    with pytest.raises(InputError, match="no frame to summarize"):
+        summarize_errors([], grid_level=3)
+
+
+def test_frames_are_picked_evenly_and_never_twice() -> None:
+    assert spread_over(10, 4).tolist() == [0, 3, 6, 9]
+    assert spread_over(3, 10).tolist() == [0, 1, 2]
