@@ -54,3 +54,17 @@ REFERENCE_FORCES: Final = 1e-5
 REFERENCE_DIPOLE: Final = 2e-5
 # A packed density matrix in single precision gives dipoles back to its rounding times its size.
 SINGLE_DENSITY_DIPOLE: Final = 1e-6
+
+# --- spectra ------------------------------------------------------------------------------------
+# Area of a sharp line against its analytic intensity: the segment cuts the line's last period, so
+# the mean square over n periods is off by up to 1/(4πn); with 300 periods or more, 3e-4.
+LINE_AREA_RELATIVE: Final = 1e-3
+# Light a slow rotation may leak into the vibrations, relative to a band of 10 km/mol.
+LEAKAGE_RELATIVE: Final = 1e-4
+# Statistical tests allow four standard deviations: one false alarm in 16000.
+SIGMAS: Final = 4.0
+# ASE's conversion of intensities to km/mol has five digits (42.255), its CODATA is of 2014.
+ASE_INTENSITY_RELATIVE: Final = 5e-5
+# A finite-difference Hessian (0.01 Å) of one code against another's: anharmonicity of fourth order
+# enters both alike, rounding of the forces does not, cm⁻¹.
+FINITE_DIFFERENCE_CM1: Final = 0.5

@@ -5,8 +5,8 @@ autocorrelation (Wiener–Khinchin),
 
     S(ω) = ∫ ⟨x(0)·x(t)⟩ e^{−iωt} dt ,   ∫₀^∞ S(ω) dω / π = ⟨x·x⟩ .
 
-The spectrum of the time derivative ẋ is ω² S(ω): it is formed exactly so, in frequency space, and
-never by finite differences in time, which damp a line by sinc²(ωΔt).
+The spectrum of the time derivative ẋ is ω² S(ω). It is formed in frequency space, by factors of iω,
+and never by finite differences in time, which damp a line by sinc²(ωΔt).
 """
 
 from dataclasses import dataclass
@@ -47,8 +47,8 @@ def autocorrelation(
 ) -> Array:
     """Unbiased autocorrelation function ⟨x(0)·x(t)⟩ (or of ẋ) of one segment.
 
-    The segment is tapered at its ends, transformed, squared (and multiplied by ω² for ẋ),
-    transformed back, and divided by the autocorrelation of the taper.
+    The segment is tapered at its ends, transformed, squared, transformed back, and divided by the
+    autocorrelation of the taper h. For ẋ, hẋ = d(hx)/dt − h'x with the derivative as iω.
 
     Parameters
     ----------
@@ -76,13 +76,16 @@ def autocorrelation(
     flat = values.reshape(n, -1)
     if derivative:
         flat = flat - flat.mean(axis=0)
-    taper = end_taper(n)
+    taper, slope = end_taper(n)
     n_padded = next_fast_len(n + n_lags, real=True)
-    power = (np.abs(rfft(flat * taper[:, None], n_padded, axis=0)) ** 2).sum(axis=1)
+    tapered = flat * taper[:, None]
     if derivative:
-        power *= (2 * np.pi * np.fft.rfftfreq(n_padded, timestep_au)) ** 2
+        omega = 2 * np.pi * np.fft.rfftfreq(n_padded, timestep_au)
+        rate = irfft(1j * omega[:, None] * rfft(tapered, n_padded, axis=0), n_padded, axis=0)
+        tapered = rate[:n] - flat * (slope / timestep_au)[:, None]
+    power = (np.abs(rfft(tapered, n_padded, axis=0)) ** 2).sum(axis=1)
     overlap_of_taper = irfft(np.abs(rfft(taper, n_padded)) ** 2, n_padded)[: n_lags + 1]
-    return irfft(power, n_padded)[: n_lags + 1] / overlap_of_taper
+    return np.asarray(irfft(power, n_padded)[: n_lags + 1] / overlap_of_taper, dtype=np.float64)
 
 
 def cosine_transform(

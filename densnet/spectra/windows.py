@@ -100,23 +100,27 @@ def width_cycles(name: str) -> float:
     return 2.0 * brentq(above_half, 0.05, 1.0)
 
 
-def end_taper(n: int, fraction: float = 0.1) -> Array:
+def end_taper(n: int, fraction: float = 0.1) -> tuple[Array, Array]:
     """Cosine taper that brings the first and last ``fraction`` of a segment to zero.
 
     A segment cut out of a trajectory does not close on itself; the jump leaks the slow rotation of
-    the dipole into a floor under the vibrations, which ω² would lift. The taper removes it.
+    the dipole into a floor under the vibrations. The taper removes it.
 
     Returns
     -------
-    (n,) float64
+    taper : (n,) float64
+    slope : (n,) float64
+        Its derivative, per frame.
     """
-    taper = np.ones(n)
+    taper, slope = np.ones(n), np.zeros(n)
     width = int(fraction * n)
     if width:
-        rise = 0.5 - 0.5 * np.cos(np.pi * (np.arange(width) + 0.5) / width)
-        taper[:width] = rise
-        taper[-width:] = rise[::-1]
-    return taper
+        angle = np.pi * (np.arange(width) + 0.5) / width
+        taper[:width] = 0.5 - 0.5 * np.cos(angle)
+        slope[:width] = 0.5 * np.pi / width * np.sin(angle)
+        taper[-width:] = taper[:width][::-1]
+        slope[-width:] = -slope[:width][::-1]
+    return taper, slope
 
 
 def _window_function(name: str) -> Callable[[Array], Array]:
