@@ -178,7 +178,7 @@ def carried_columns(frames: Frames, row: int) -> dict[str, object]:
 
 def level_attributes(level: Level, charge: int) -> dict[str, object]:
     """Attributes that every frame of a labelled file shares."""
-    return {"level": asdict(level), "charge": charge}
+    return {"level": level.identity(), "charge": charge}
 
 
 def provenance_of(frames: Frames) -> dict[str, object]:

@@ -9,6 +9,7 @@ guess with a level shift and then with damping. What still fails raises
 
 import gc
 import time
+import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,7 +47,9 @@ class Level:
     minimum_gap_hartree : float
         A smaller gap between occupied and empty orbitals is a failure.
     coarse_grid_level : int
-        Grid of the first SCF stage; -1 leaves that stage out.
+        Grid on which the SCF iterates; -1 iterates on the fine grid.
+    max_corrections : int
+        Visits to the fine grid before the coarse one is given up as no guide to it.
     """
 
     xc: str = "pbe"
@@ -58,6 +61,19 @@ class Level:
     max_cycles: int = 60
     minimum_gap_hartree: float = 0.05
     coarse_grid_level: int = 0
+    max_corrections: int = 10
+
+    def identity(self) -> dict[str, object]:
+        """What decides the numbers; the other fields only decide how they are reached."""
+        names = (
+            "xc",
+            "basis",
+            "auxiliary_basis",
+            "grid_level",
+            "convergence_hartree",
+            "convergence_gradient",
+        )
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,9 +115,6 @@ class Attempt:
     damping: float = 0.0
     coarse_first: bool = False
 
-
-# More corrections than this mean that the coarse grid is no guide to the fine one.
-MAX_CORRECTIONS = 10
 
 ATTEMPTS = (
     Attempt("plain", coarse_first=True),
@@ -162,13 +175,18 @@ def build_molecule(structure: Structure, level: Level) -> gto.Mole:
             "check numbers and charge"
         )
     try:
-        return gto.M(
-            atom=[(int(z), r) for z, r in zip(structure.numbers, structure.positions, strict=True)],
-            unit="Bohr",
-            basis=level.basis,
-            charge=structure.charge,
-            verbose=0,
-        )
+        with warnings.catch_warnings():
+            # PySCF advises another package for an unknown basis; the error below says enough.
+            warnings.simplefilter("ignore", UserWarning)
+            return gto.M(
+                atom=[
+                    (int(z), r) for z, r in zip(structure.numbers, structure.positions, strict=True)
+                ],
+                unit="Bohr",
+                basis=level.basis,
+                charge=structure.charge,
+                verbose=0,
+            )
     except (KeyError, RuntimeError, ValueError) as error:
         raise InputError(f"PySCF cannot use the basis {level.basis!r}: {error}") from error
 
@@ -181,9 +199,17 @@ def build_method(mol: gto.Mole, level: Level, integrator: KeptGridIntegrator) ->
     method.conv_tol_grad = level.convergence_gradient
     method.max_cycle = level.max_cycles
     method._numint = integrator
+    write_no_checkpoint(method)
     # Without this PySCF computes four-index integrals of the density anew in every cycle.
     method.with_df.build()
     return method
+
+
+def write_no_checkpoint(method: Any) -> None:
+    """Close PySCF's checkpoint file, which it would otherwise rewrite in every cycle."""
+    if getattr(method, "_chkfile", None) is not None:
+        method._chkfile.close()
+    method.chkfile = None
 
 
 def converge(method: Any, level: Level) -> tuple[int, int]:
@@ -225,7 +251,7 @@ def converge_through_coarse_grid(method: Any, level: Level) -> int:
     coarse.grids.level = level.coarse_grid_level
     coarse.max_cycle = level.max_cycles
     coarse._numint = KeptGridIntegrator()
-    coarse.verbose = 0
+    write_no_checkpoint(coarse)
     core, overlap = method.get_hcore(), method.get_ovlp()
     coarse.get_hcore = lambda *args: core
     # Each correction gains two to three digits; solving further than that in between is wasted.
@@ -234,7 +260,7 @@ def converge_through_coarse_grid(method: Any, level: Level) -> int:
     method.converged = False
     last = np.inf
     cycles = 0
-    while cycles < min(level.max_cycles, MAX_CORRECTIONS):
+    while cycles < min(level.max_cycles, level.max_corrections):
         cycles += 1
         density = coarse.make_rdm1()
         potential = method.get_veff(dm=density)
