@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from densnet.cli.main import available_verbs, load_verb
+from ipi_driver.__main__ import build_parser as driver_parser
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "examples").rglob("*.md"))]
@@ -29,6 +30,14 @@ def test_every_command_of_the_documents_is_understood(document: str, line: str) 
     assert words[0] in available_verbs(), f"{document} mentions {words[0]!r}"
     _, parser = load_verb(words[0])
     parser.parse_args(words[1:])
+
+
+def test_every_driver_command_of_the_documents_is_understood() -> None:
+    text = "\n".join(document.read_text("utf-8") for document in DOCUMENTS)
+    lines = re.findall(r"^(?:i-pi \S+ & )?(densnet-driver .*)$", text, re.M)
+    assert lines
+    for line in lines:
+        driver_parser().parse_args(shlex.split(line, comments=True)[1:])
 
 
 def test_the_readme_has_commands_to_check() -> None:
