@@ -151,7 +151,7 @@ class DensityBasis:
 
     def restricted_to(self, elements: Iterable[int]) -> "DensityBasis":
         """Return the same basis with only these elements."""
-        wanted = sorted(set(int(z) for z in elements))
+        wanted = sorted({int(z) for z in elements})
         self.check_elements(wanted)
         return DensityBasis(
             self.name,
@@ -185,8 +185,8 @@ class DensityBasis:
         """
         if content.get("format") != FORMAT_VERSION:
             raise DataError(
-                f"density basis format {content.get('format')!r} is unknown; this version of DenSNet "
-                f"reads format {FORMAT_VERSION}"
+                f"density basis format {content.get('format')!r} is unknown; this version of "
+                f"DenSNet reads format {FORMAT_VERSION}"
             )
         try:
             shells = {

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 class Layout:
     """The order of the density coefficients of one structure.
 
-    Atoms in the order of the structure; the shells of an atom in the order of the basis (l ascending,
-    exponents ascending within an l); m in PySCF's order: p as x, y, z, from l = 2 on m = −l … l.
+    Atoms in the order of the structure; the shells of an atom in the order of the basis (l
+    ascending, exponents ascending within an l); m in PySCF's order: p as x, y, z, from l = 2 on
+    m = −l … l.
 
     Parameters
     ----------
