@@ -47,12 +47,14 @@ def load_extras(path: Path, key: str, shape: tuple[int, ...]) -> Rows:
     """
     size = int(np.prod(shape))
     frames = _read_frames(path, key)
-    last = len(frames) - 1
+    following = [step for step, _, _ in frames[1:]] + [None]
     kept = []
-    for index, (step, words, ended) in enumerate(frames):
+    for (step, words, ended), next_step in zip(frames, following, strict=True):
+        # A restarted run goes back to its checkpoint: the step after a cut frame is not a new one.
+        cut_short = not ended or not words or next_step is None or next_step <= step
         if len(words) == size and ended:
             kept.append((step, _to_numbers(path, step, words)))
-        elif len(words) > size or (ended and index < last):
+        elif len(words) > size or not cut_short:
             raise DataError(
                 f"{path}, step {step}: {len(words)} values in a frame of {key!r}, expected {size}"
             )
@@ -82,38 +84,33 @@ def load_polarizability(path: Path, key: str = "polarizability") -> Rows:
 
 
 def _read_frames(path: Path, key: str) -> list[tuple[int, list[str], bool]]:
-    """Split a file into frames: step, words, and whether the last line of the frame was ended.
+    """Split a file into frames: step, words, and whether the last row was ended.
 
-    A killed run leaves half a row without a line end, and the restarted run appends its next
-    header to it: the text before a header on the same line belongs to a frame that was cut.
+    A killed run leaves half a line, and the restarted run appends its next header to it: what
+    stands before the last header of a line belongs to a frame, or to a header, that was cut.
     """
     frames: list[tuple[int, list[str], bool]] = []
-    words: list[str] = []
     with path.open(encoding="utf-8", errors="replace") as file:
         for number, line in enumerate(file, start=1):
-            header = HEADER.search(line)
-            if header is None:
-                if frames:
-                    words.extend(line.split())
-                    if not line.endswith("\n"):
-                        frames[-1] = (*frames[-1][:2], False)
-                elif line.strip():
-                    raise DataError(
-                        f"{path}, line {number}: expected '#EXTRAS({key})# Step: n'; "
-                        "is this an i-PI extras file?"
-                    )
-                continue
-            if header["key"] != key:
+            headers = list(HEADER.finditer(line)) if line.endswith("\n") else []
+            row = line[: headers[-1].start()] if headers else line
+            whole = line.endswith("\n") and not headers
+            words = row.split() if whole else row.split("#")[0].split()
+            if words and not frames:
                 raise DataError(
-                    f"{path}, line {number}: holds the extra {header['key']!r}, not {key!r}; "
-                    f"name the file that i-PI wrote for extra_type='{key}'"
+                    f"{path}, line {number}: expected '#EXTRAS({key})# Step: n'; "
+                    "is this an i-PI extras file?"
                 )
-            glued = line[: header.start()].split()
-            if frames and glued:
-                words.extend(glued)
-                frames[-1] = (*frames[-1][:2], False)
-            words = []
-            frames.append((int(header["step"]), words, True))
+            if words:
+                step, before, _ = frames[-1]
+                frames[-1] = (step, before + words, whole)
+            if headers:
+                if headers[-1]["key"] != key:
+                    raise DataError(
+                        f"{path}, line {number}: holds the extra {headers[-1]['key']!r}, not "
+                        f"{key!r}; name the file that i-PI wrote for extra_type='{key}'"
+                    )
+                frames.append((int(headers[-1]["step"]), [], True))
     return frames
 
 
