@@ -5,9 +5,9 @@ from torch import Tensor, nn
 
 from densnet.models.config import ModelConfig
 from densnet.models.density_map import DensityMap
-from densnet.models.edges import EdgeEmbedding, Edges
 from densnet.models.energy_functional import EnergyFunctional
 from densnet.models.whitening import Whitening
+from densnet.nn.edges import EdgeEmbedding, Edges
 
 
 class DensNet(nn.Module):
@@ -24,6 +24,10 @@ class DensNet(nn.Module):
     n_neighbours : float
         Typical number of neighbours in the training set.
     """
+
+    reference_energies: Tensor
+    energy_scale: Tensor
+    species_of_number: Tensor
 
     def __init__(
         self,
@@ -50,9 +54,7 @@ class DensNet(nn.Module):
         species_of_number[list(config.elements)] = torch.arange(n_species)
         self.register_buffer("species_of_number", species_of_number, persistent=False)
 
-    def edges(
-        self, vectors: Tensor, species: Tensor, receivers: Tensor, senders: Tensor
-    ) -> Edges:
+    def edges(self, vectors: Tensor, species: Tensor, receivers: Tensor, senders: Tensor) -> Edges:
         """Return the functions of the edge vectors, in the precision of the networks."""
         weights = self.energy_functional.species
         return self.embedding(vectors.to(weights.dtype), species, receivers, senders)

@@ -7,22 +7,18 @@ from e3nn import o3
 from torch import Tensor, nn
 
 from densnet.models.config import ModelConfig
-from densnet.models.edges import Edges
 from densnet.models.whitening import Whitening
-from densnet.nn import (
-    Convolution,
-    HarmonicLinear,
-    SpeciesHarmonicLinear,
-    SphereProduct,
-    n_harmonics,
-)
+from densnet.nn.angular import n_harmonics
+from densnet.nn.edges import Edges
+from densnet.nn.interaction import Interaction, LocalInteraction
+from densnet.nn.linear import SpeciesHarmonicLinear
 
 
 class EnergyFunctional(nn.Module):
     """c, R, Z → atomic energies, in units of the training set's root-mean-square force times bohr.
 
-    The whitened coefficients of Δρ are the first equivariant features of the atoms; convolutions over
-    neighbours and products on the sphere follow; an atom's scalars give its energy.
+    The whitened coefficients of Δρ are the first equivariant features of the atoms; convolutions
+    over neighbours and products on the sphere follow; an atom's scalars give its energy.
 
     Parameters
     ----------
@@ -36,7 +32,6 @@ class EnergyFunctional(nn.Module):
         super().__init__()
         sizes = config.energy_functional
         n_species = len(config.elements)
-        n_radial_in = config.n_radial * n_species**2
         c = sizes.n_channels
         l_in = min(sizes.l_two_body, int(whitening.l_of_m.max()))
         self.irreps_in = o3.Irreps(
@@ -44,35 +39,28 @@ class EnergyFunctional(nn.Module):
         )
         self.irreps_out = o3.Irreps("0e")
         self.uses_density = sizes.inputs != "geometry"
-        self.uses_geometry = sizes.inputs != "density"
         self.n_m_in = n_harmonics(l_in)
         self.n_m_features = n_harmonics(sizes.l_features)
         self.n_m_product = n_harmonics(sizes.l_two_body)
         self.species = nn.Parameter(torch.randn(n_species, c))
         self.density = SpeciesHarmonicLinear(l_in, whitening.n_shells, c, n_species)
-        self.convolutions = nn.ModuleList()
-        self.products = nn.ModuleList()
-        self.skips = nn.ModuleList()
-        for _ in range(sizes.n_layers):
-            if self.uses_geometry:
-                self.convolutions.append(
-                    Convolution(
-                        sizes.l_two_body,
-                        sizes.l_features,
-                        sizes.l_two_body,
-                        n_radial_in,
-                        c,
-                        c,
-                        n_neighbours,
-                    )
-                )
-            n_in = 2 * c if self.uses_geometry else c
-            self.products.append(
-                SphereProduct(
-                    sizes.l_two_body, sizes.l_features, sizes.l_features, n_in, c, c, n_species
-                )
+        n_exchanging = 0 if sizes.inputs == "density" else sizes.n_layers
+        self.interactions = nn.ModuleList(
+            Interaction(
+                sizes.l_features,
+                sizes.l_two_body,
+                sizes.l_features,
+                config.n_radial * n_species**2,
+                c,
+                n_species,
+                n_neighbours,
             )
-            self.skips.append(HarmonicLinear(sizes.l_features, c, c))
+            for _ in range(n_exchanging)
+        )
+        self.local_interactions = nn.ModuleList(
+            LocalInteraction(sizes.l_features, sizes.l_two_body, c, n_species)
+            for _ in range(sizes.n_layers - n_exchanging)
+        )
         self.hidden = nn.Linear(c * sizes.n_layers, sizes.n_hidden)
         self.out = nn.Linear(sizes.n_hidden, 1)
         self.direct = nn.Parameter(torch.randn(c * sizes.n_layers, 1) / math.sqrt(c))
@@ -91,33 +79,20 @@ class EnergyFunctional(nn.Module):
         start = self.initial_features(components, species, one_hot)
         features = start[: self.n_m_features]
         collected: list[Tensor] = []
-        if self.uses_geometry:
-            for convolution, product, skip in zip(self.convolutions, self.products, self.skips):
-                neighbours = convolution(
-                    features, edges.radial, edges.harmonics, edges.receivers, edges.senders
-                )
-                mixed = product(torch.cat([neighbours, start], dim=2), species)
-                features = mixed + skip(features)
-                collected.append(features[0])
-        else:
-            for product, skip in zip(self.products, self.skips):
-                padded = torch.cat([features, start[self.n_m_features :]], dim=0)
-                features = product(padded, species) + skip(features)
-                collected.append(features[0])
+        for interaction in self.interactions:
+            features = interaction(features, start, edges, species)
+            collected.append(features[0])
+        for local_interaction in self.local_interactions:
+            features = local_interaction(features, start, species)
+            collected.append(features[0])
         scalars = torch.cat(collected, dim=1)
         hidden = torch.nn.functional.silu(self.hidden(scalars))
         return (self.out(hidden) + torch.mm(scalars, self.direct)).squeeze(1)
 
     def initial_features(self, components: Tensor, species: Tensor, one_hot: Tensor) -> Tensor:
-        """Return the atoms' first features, (n_m_product, n_atoms, n_channels)."""
-        n_atoms = species.size(0)
+        """Return the atoms' first features, ((l_two_body + 1)², n_atoms, n_channels)."""
         embedded = self.species.index_select(0, species).unsqueeze(0)
         if not self.uses_density:
-            zeros = torch.zeros(
-                [self.n_m_product - 1, n_atoms, embedded.size(2)],
-                dtype=embedded.dtype,
-                device=embedded.device,
-            )
-            return torch.cat([embedded, zeros], dim=0)
+            return torch.nn.functional.pad(embedded, [0, 0, 0, 0, 0, self.n_m_product - 1])
         features = self.density(components[: self.n_m_in], one_hot)
         return torch.cat([features[:1] + embedded, features[1:]], dim=0)

@@ -13,6 +13,7 @@ from densnet.errors import DataError
 from densnet.models.config import ModelConfig
 from densnet.models.densnet import DensNet
 from densnet.models.whitening import Whitening, largest_shell_count
+from densnet.nn.precision import set_precision
 
 FORMAT_VERSION = 1
 
@@ -69,7 +70,7 @@ def model_from_dict(content: Mapping[str, Any]) -> tuple[DensNet, DensityBasis]:
             1.0,
             float(content["n_neighbours"]),
         )
-        set_network_precision(model, torch.float32)
+        set_precision(model, torch.float32)
         model.load_state_dict(content["weights"])
     except (KeyError, TypeError, RuntimeError) as error:
         raise DataError(f"the saved model is incomplete or altered: {error}") from error
@@ -81,22 +82,3 @@ def empty_whitening(basis: DensityBasis, elements: tuple[int, ...]) -> Whitening
     n_shells = largest_shell_count(basis, elements)
     shape = (basis.l_max + 1, len(elements), n_shells, n_shells)
     return Whitening(basis, elements, np.zeros((len(elements), n_shells)), np.zeros(shape))
-
-
-def set_network_precision(model: DensNet, dtype: torch.dtype) -> DensNet:
-    """Set the precision of both networks; whitening and reference energies stay in float64."""
-    kept = {
-        name: value.clone()
-        for name, value in (*model.named_buffers(), *model.named_parameters())
-        if is_double(name)
-    }
-    model.to(dtype)
-    for name, value in kept.items():
-        owner, _, leaf = name.rpartition(".")
-        setattr(model.get_submodule(owner), leaf, value)
-    return model
-
-
-def is_double(name: str) -> bool:
-    """Whether a tensor of the model is float64 whatever the precision of the networks."""
-    return "whitening." in name or name in ("reference_energies", "energy_scale")

@@ -26,8 +26,8 @@ _P_ORDER = (2, 0, 1)
 class Whitening(nn.Module):
     """Linear maps between whitened components, coefficients, charges and atomic dipoles.
 
-    Components are harmonic-major, ``((l_max + 1)², n_atoms, n_shells)``, n_shells the largest number
-    of shells of any element and l, with zeros where an element has fewer.
+    Components are harmonic-major, ``((l_max + 1)², n_atoms, n_shells)``, n_shells the largest
+    number of shells of any element and l, with zeros where an element has fewer.
 
     Parameters
     ----------
@@ -39,6 +39,16 @@ class Whitening(nn.Module):
     axes : (l_max + 1, n_species, n_shells, n_shells) float64
         U σ for each l and element.
     """
+
+    to_coefficients: Tensor
+    offset: Tensor
+    first_moment: Tensor
+    charge_of: Tensor
+    charge_offset: Tensor
+    unit_charge: Tensor
+    l_of_m: Tensor
+    gather: Tensor
+    mask: Tensor
 
     def __init__(
         self,
@@ -120,7 +130,9 @@ class Whitening(nn.Module):
         """Return the density coefficients of every atom, padded, (n_m, n_atoms, n_shells)."""
         matrices = self.to_coefficients.to(components.dtype)
         one_hot = torch.nn.functional.one_hot(species, self.n_species).to(components.dtype)
-        per_l = matrices.permute(0, 2, 1, 3).reshape(-1, self.n_shells, self.n_species * self.n_shells)
+        per_l = matrices.permute(0, 2, 1, 3).reshape(
+            -1, self.n_shells, self.n_species * self.n_shells
+        )
         every = torch.bmm(components, per_l.index_select(0, self.l_of_m))
         by_species = every.view(self.n_m, -1, self.n_species, self.n_shells)
         result = (by_species * one_hot.unsqueeze(2)).sum(dim=2)
@@ -262,8 +274,8 @@ def whitening_from_training(
             n = sum(shell.l == l for shell in basis.shells[z])
             # Within an atom and l: shell-major, then m.
             samples = coefficients[:, of_element & (layout.l == l)].reshape(-1, n, 2 * l + 1)
-            samples = samples.transpose(0, 2, 1).reshape(-1, n)
-            x = samples @ metric_roots(basis, z, l)[0]
+            by_m = samples.transpose(0, 2, 1).reshape(-1, n)
+            x = by_m @ metric_roots(basis, z, l)[0]
             if l == 0:
                 mean[s, :n] = x.mean(axis=0)
                 x = x - mean[s, :n]

@@ -1,8 +1,8 @@
 """Real spherical harmonics and a quadrature on the sphere, both taken from e3nn and SciPy.
 
 e3nn's harmonics of (x, y, z) are the standard ones of (z, x, y); here e3nn is called with the
-coordinates permuted to (y, z, x), so that m runs −l … l in the standard convention (l = 1: y, z, x).
-The normalisation is e3nn's "component": ∫ Y_lm² dΩ = 4π.
+coordinates permuted to (y, z, x), so that m runs −l … l in the standard convention (l = 1: y, z,
+x). The normalisation is e3nn's "component": ∫ Y_lm² dΩ = 4π.
 """
 
 import numpy as np
@@ -55,6 +55,8 @@ class SphericalHarmonics(nn.Module):
     l_max : int
         At least 1.
     """
+
+    polynomials: Tensor
 
     def __init__(self, l_max: int) -> None:
         super().__init__()
@@ -121,6 +123,9 @@ class SphereGrid(nn.Module):
     degree : int
         Highest total degree of any integrand, product and target harmonic together.
     """
+
+    to_grid: Tensor
+    from_grid: Tensor
 
     def __init__(self, l_in: int, l_out: int, degree: int) -> None:
         super().__init__()

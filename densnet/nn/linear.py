@@ -19,6 +19,8 @@ class HarmonicLinear(nn.Module):
         Channels of each l.
     """
 
+    l_of_m: Tensor
+
     def __init__(self, l_max: int, n_in: int, n_out: int) -> None:
         super().__init__()
         irreps = o3.Irreps.spherical_harmonics(l_max)
@@ -33,7 +35,7 @@ class HarmonicLinear(nn.Module):
 
 
 class SpeciesHarmonicLinear(nn.Module):
-    """A linear map per l and element: all elements in one matrix product, then the atom's own is taken.
+    """A linear map per l and element: all elements in one product, then the atom's own is taken.
 
     Parameters
     ----------
@@ -41,6 +43,8 @@ class SpeciesHarmonicLinear(nn.Module):
     n_in, n_out : int
     n_species : int
     """
+
+    l_of_m: Tensor
 
     def __init__(self, l_max: int, n_in: int, n_out: int, n_species: int) -> None:
         super().__init__()

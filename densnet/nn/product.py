@@ -1,9 +1,11 @@
 """Many-body products of node features, taken pointwise on the sphere."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 
-from densnet.nn.angular import SphereGrid, n_harmonics
+from densnet.nn.angular import SphereGrid, l_of_m, n_harmonics
 from densnet.nn.linear import HarmonicLinear
 
 
@@ -16,7 +18,7 @@ class SphereProduct(nn.Module):
     Parameters
     ----------
     l_in, l_out, l_readout : int
-        Highest l of the input, of the result, and of the additional read-out (≥ l_out; equal: none).
+        Highest l of the input, of the result, and of its continuation (≥ l_out; equal: none).
     n_in, n_channels, n_out : int
         Channels of the input, of a, b and c each, and of the result.
     n_species : int
@@ -26,6 +28,8 @@ class SphereProduct(nn.Module):
     Drautz, https://doi.org/10.1103/PhysRevB.99.014104; products on the sphere:
     Luo, Chen and Krishnapriyan, https://arxiv.org/abs/2401.10216.
     """
+
+    high_of_m: Tensor
 
     def __init__(
         self,
@@ -46,35 +50,32 @@ class SphereProduct(nn.Module):
         degree = max(3 * l_in + l_out, 2 * l_in + l_readout)
         self.grid = SphereGrid(l_in, l_readout, degree)
         self.combine = HarmonicLinear(l_out, 3 * n_channels, n_out)
-        self.readout: HarmonicLinear | None = None
-        if l_readout > l_out:
-            self.readout = HarmonicLinear(l_readout, 2 * n_channels, n_out)
+        n_high = l_readout - l_out
+        high = torch.randn(n_high, 2 * n_channels, n_out) / math.sqrt(2 * n_channels)
+        self.high = nn.Parameter(high)
+        above = l_of_m(l_readout)[self.n_m :] - l_out - 1
+        self.register_buffer("high_of_m", above, persistent=False)
 
-    def products(self, features: Tensor, species: Tensor) -> Tensor:
-        """Return a, a·b and a·b·c on the grid, (n_points, n_nodes, 3 n_channels)."""
+    def forward(self, features: Tensor, species: Tensor) -> Tensor:
+        """Multiply.
+
+        Parameters
+        ----------
+        features : ((l_in + 1)², n_nodes, n_in)
+        species : (n_nodes,) int64
+
+        Returns
+        -------
+        ((l_readout + 1)², n_nodes, n_out)
+        """
         factors = self.factors(features) * self.species_scale.index_select(0, species)
         a, b, c = torch.split(self.grid.evaluate(factors), self.n_channels, dim=2)
         ab = a * b
-        return torch.cat([a, ab, ab * c], dim=2)
-
-    def forward(self, features: Tensor, species: Tensor) -> Tensor:
-        """Return ((l_out + 1)², n_nodes, n_out) from ((l_in + 1)², n_nodes, n_in)."""
-        return self.combine(self.grid.project(self.products(features, species), 0, self.n_m))
-
-    def with_readout(self, features: Tensor, species: Tensor) -> Tensor:
-        """Return ((l_readout + 1)², n_nodes, n_out): the result, continued to higher l.
-
-        Raises
-        ------
-        RuntimeError
-            If the module was made without a read-out.
-        """
-        readout = self.readout
-        if readout is None:
-            raise RuntimeError("this product was made with l_readout = l_out")
-        values = self.products(features, species)
+        values = torch.cat([a, ab, ab * c], dim=2)
         low = self.combine(self.grid.project(values, 0, self.n_m))
+        if self.n_m_readout == self.n_m:
+            return low
         pair = values[:, :, : 2 * self.n_channels]
         high = self.grid.project(pair, self.n_m, self.n_m_readout)
-        weight = readout.weight.index_select(0, readout.l_of_m[self.n_m :])
-        return torch.cat([low, torch.bmm(high, weight)], dim=0)
+        high = torch.bmm(high, self.high.index_select(0, self.high_of_m))
+        return torch.cat([low, high], dim=0)

@@ -1,4 +1,4 @@
-"""Radial functions of a pair of atoms: Bessel functions under a smooth cutoff, one set a pair type."""
+"""Radial functions of a pair of atoms: Bessel functions under a smooth cutoff."""
 
 import math
 
@@ -12,11 +12,11 @@ BOND_FRACTION = 0.25
 class PairRadialBasis(nn.Module):
     """Bessel functions under a smooth cutoff, in the slot of the pair of elements.
 
-    b_n(x) = (√2 x₀/√n_radial) sin(nπx)/x · (1 − x²)³ with x = r/r_c and x₀ = 1/4, where bonds are, so that
-    random weights of unit variance give functions of about unit size there.
+    b_n(x) = (√2 x₀/√n_radial) sin(nπx)/x · (1 − x²)³ with x = r/r_c and x₀ = 1/4, where bonds are,
+    so that random weights of unit variance give functions of about unit size there.
 
-    The output is linear in the Bessel functions for each ordered pair of elements, so a matrix product
-    with it is a radial function of its own for each pair and channel.
+    The output has a slot for each ordered pair of elements, so a matrix product with it is a radial
+    function of its own for each pair and channel.
 
     Parameters
     ----------
@@ -28,6 +28,9 @@ class PairRadialBasis(nn.Module):
     ----------
     Gasteiger, Groß and Günnemann, https://arxiv.org/abs/2003.03123, equation 7.
     """
+
+    frequencies: Tensor
+    pairs: Tensor
 
     def __init__(self, cutoff: float, n_radial: int, n_species: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Checkpoints: written beside the old one and moved over it, so that a kill leaves one of the two."""
+"""Checkpoints: written beside the old one and moved over it, so that a kill leaves one whole."""
 
 import os
 import pickle

@@ -12,8 +12,7 @@ from densnet.basis import DensityBasis
 from densnet.data.store import Frames
 from densnet.errors import InputError
 from densnet.integrals import coulomb_metric, overlap
-from densnet.nn import Graph, complete_graph, neighbour_graph
-from densnet.nn.graph import COMPLETE_GRAPH_ATOMS
+from densnet.nn.graph import COMPLETE_GRAPH_ATOMS, Graph, complete_graph, neighbour_graph
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ class TrainingFrames:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Some frames of one molecule; atoms of all frames one after the other, targets as in the frames."""
+    """Some frames of one molecule, their atoms one after the other; targets as in the frames."""
 
     species: Tensor
     positions: Tensor

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from densnet.models import DensNet
-from densnet.models.edges import Edges
+from densnet.nn.edges import Edges
 from densnet.training.frames import Batch
 from densnet.units import AU_DEBYE, HARTREE_BOHR_MEV_ANGSTROM, HARTREE_MEV
 

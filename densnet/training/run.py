@@ -15,12 +15,13 @@ from densnet.basis import DensityBasis
 from densnet.data.store import FrameFile, Frames
 from densnet.errors import InputError, NonFiniteError
 from densnet.models import DensNet, ModelConfig
-from densnet.models.io import model_to_dict, set_network_precision
+from densnet.models.io import model_to_dict
 from densnet.models.whitening import whitening_from_training
+from densnet.nn.precision import set_precision
 from densnet.training.average import WeightAverage
 from densnet.training.checkpoint import load_checkpoint, save_checkpoint
 from densnet.training.config import StageConfig, TrainingConfig
-from densnet.training.frames import Batch, MetricWeights, TrainingFrames, training_frames
+from densnet.training.frames import MetricWeights, TrainingFrames, training_frames
 from densnet.training.losses import Errors, compute_errors
 from densnet.training.parallel import ProcessGroup
 from densnet.training.stages import (
@@ -136,7 +137,9 @@ class TrainingRun:
         parameters = trainable(self.model, stage)
         if self.optimizer is None or first_epoch == 0:
             self._begin_stage(stage)
-            self.optimizer = torch.optim.Adam(parameters, lr=config.learning_rate, betas=(0.9, 0.99))
+            self.optimizer = torch.optim.Adam(
+                parameters, lr=config.learning_rate, betas=(0.9, 0.99)
+            )
         loss = StageLoss(
             stage,
             self.config.loss,
@@ -274,7 +277,7 @@ def force_scale(sets: list[Frames]) -> float:
 
 
 def build_model(config: TrainingConfig, basis: DensityBasis, sets: list[Frames]) -> DensNet:
-    """Make an untrained model whose whitening, energies and scales come from the training frames."""
+    """Make an untrained model; whitening, energies and scales come from the training frames."""
     elements = basis.elements
     model_config = ModelConfig(
         elements=elements,
@@ -297,7 +300,8 @@ def build_model(config: TrainingConfig, basis: DensityBasis, sets: list[Frames])
         force_scale(sets),
         typical_neighbours(sets, config.cutoff_bohr),
     )
-    return set_network_precision(model, torch.float32)
+    set_precision(model, torch.float32)
+    return model
 
 
 def typical_neighbours(sets: list[Frames], cutoff: float) -> float:

@@ -154,5 +154,7 @@ def component_errors(model: DensNet, batches: list[Batch]) -> Tensor:
     by_m = torch.sqrt(total / torch.clamp(count, min=1.0)[None, :, None])
     # All m of an l share one size, or the noise would not be rotationally invariant.
     l_of_m = whitening.l_of_m.cpu()
-    by_l = [torch.square(by_m[l_of_m == l]).mean(dim=0).sqrt() for l in range(int(l_of_m.max()) + 1)]
+    by_l = [
+        torch.square(by_m[l_of_m == l]).mean(dim=0).sqrt() for l in range(int(l_of_m.max()) + 1)
+    ]
     return torch.stack(by_l)[l_of_m].to(next(model.parameters()).device)

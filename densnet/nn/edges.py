@@ -5,7 +5,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from densnet.nn import PairRadialBasis, SphericalHarmonics
+from densnet.nn.angular import SphericalHarmonics
+from densnet.nn.radial import PairRadialBasis
 
 
 class Edges(NamedTuple):

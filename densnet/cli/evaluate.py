@@ -1,0 +1,214 @@
+"""``densnet evaluate``: a bundle against labelled frames it has never seen."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from densnet.cli.output import add_json_option, write_json
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from densnet.data.store import Frames
+    from densnet.evaluation.density_error import DensityErrorSummary
+    from densnet.evaluation.frame_errors import FrameErrors, Predictions
+    from densnet.export.runtime import Model
+
+HELP = """\
+Compare a model with labelled frames: energy, forces, dipole, and the density itself, on a DFT grid
+against the density of the stored orbitals, beside the fitting floor of the basis and the superposed
+free atoms. Prints a table by temperature; --output adds parity pictures.
+
+examples:
+  densnet evaluate ethanol ethanol.h5
+  densnet evaluate runs/ethanol/bundle ethanol.h5 --density-frames 150 --output report --json e.json
+
+The file must hold orbitals for the density on the grid (densnet label keeps them); without them the
+other errors are still reported and the table says that the density's is missing.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the verb."""
+    parser.add_argument("model", help="name of a shipped model, or a bundle (folder or zip)")
+    parser.add_argument("data", type=Path, help="HDF5 file of labelled frames")
+    parser.add_argument("--tag", default="test", help="frames to use (default: test)")
+    parser.add_argument(
+        "--density-frames",
+        type=int,
+        default=20,
+        metavar="N",
+        help="frames of each temperature for the density on a grid, about a second each (default "
+        "20, 0: none)",
+    )
+    parser.add_argument("--grid-level", type=int, default=3, help="PySCF's grid (default 3)")
+    parser.add_argument("--dtype", choices=("float32", "float64"), default="float32")
+    parser.add_argument("--output", type=Path, metavar="FOLDER", help="write parity pictures here")
+    add_json_option(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate, print, draw."""
+    from dataclasses import asdict
+
+    from rich.console import Console
+
+    from densnet.cli.progress import frame_progress
+    from densnet.data.store import FrameFile
+    from densnet.evaluation.frame_errors import by_temperature, compute_property_errors, predict
+    from densnet.export.runtime import load_model
+
+    model = load_model(args.model, dtype=args.dtype)
+    frames = FrameFile.read(
+        args.data, require=("energy", "forces", "dipole"), select={"tag": args.tag}
+    )
+    with frame_progress("evaluating") as bar:
+        task = bar.add_task("", total=len(frames), note="")
+        predictions = predict(
+            model, frames, on_progress=lambda done, _: bar.update(task, completed=done)
+        )
+    with_density = args.density_frames > 0 and "orbitals" in frames.columns
+    rows: dict[str, tuple[FrameErrors, DensityErrorSummary | None]] = {}
+    for label, mask in by_temperature(frames):
+        chosen = subset(predictions, mask)
+        density = None
+        if with_density:
+            density = density_summary(model, frames.subset(mask), chosen, label, args)
+        rows[label] = (compute_property_errors(frames.subset(mask), chosen), density)
+    console = Console()
+    console.print(error_table(f"{model.name} on {len(frames)} frames ({args.tag})", rows))
+    if args.density_frames > 0 and not with_density:
+        console.print(
+            f"{args.data} holds no orbitals, so the density was not compared on a grid; "
+            "densnet label keeps them"
+        )
+    if args.output is not None:
+        console.print(f"parity pictures: {draw_parity(frames, predictions, args.output)}")
+    write_json(
+        args.json,
+        {
+            "model": model.name,
+            "bundle_sha256": model.sha256,
+            "data": args.data.name,
+            "tag": args.tag,
+            "dtype": args.dtype,
+            "errors": {
+                label: {
+                    "properties": asdict(errors),
+                    "density_percent": None if density is None else asdict(density),
+                }
+                for label, (errors, density) in rows.items()
+            },
+        },
+    )
+    return 0
+
+
+def subset(predictions: "Predictions", mask: "NDArray[np.bool_]") -> "Predictions":
+    """The predictions of some frames."""
+    from densnet.evaluation.frame_errors import Predictions
+
+    return Predictions(
+        predictions.energy[mask],
+        predictions.forces[mask],
+        predictions.dipole[mask],
+        predictions.coefficients[mask],
+    )
+
+
+def density_summary(
+    model: "Model",
+    frames: "Frames",
+    predictions: "Predictions",
+    label: str,
+    args: argparse.Namespace,
+) -> "DensityErrorSummary":
+    """L1 errors on a grid for frames spread evenly over the set."""
+    from densnet.cli.progress import frame_progress
+    from densnet.evaluation.density_error import (
+        compute_frame_errors,
+        spread_over,
+        summarize_errors,
+    )
+
+    index = spread_over(len(frames), args.density_frames)
+    with frame_progress(f"density at {label}") as bar:
+        task = bar.add_task("", total=len(index), note="")
+        errors = compute_frame_errors(
+            model.basis,
+            frames.subset(index),
+            predictions.coefficients[index],
+            grid_level=args.grid_level,
+            on_progress=lambda done, _: bar.update(task, completed=done),
+        )
+    return summarize_errors(errors, args.grid_level)
+
+
+def error_table(
+    title: str, rows: "dict[str, tuple[FrameErrors, DensityErrorSummary | None]]"
+) -> object:
+    """Arrange the errors as a rich table, one column a temperature."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    table.add_column("error")
+    for label in rows:
+        table.add_column(label, justify="right")
+
+    def line(name: str, values: list[str]) -> None:
+        table.add_row(name, *values)
+
+    errors = [e for e, _ in rows.values()]
+    line("frames", [f"{e.n_frames}" for e in errors])
+    line("energy MAE, meV", [f"{e.energy_mae_mev:.2f}" for e in errors])
+    line("  (predicting the mean, SD)", [f"{e.energy_spread_mev:.0f}" for e in errors])
+    line("forces MAE, meV/Å", [f"{e.forces_mae_mev_angstrom:.2f}" for e in errors])
+    line("forces RMSE, meV/Å", [f"{e.forces_rmse_mev_angstrom:.2f}" for e in errors])
+    line("dipole vector MAE, mD", [f"{e.dipole_vector_mae_millidebye:.2f}" for e in errors])
+    line("dipole component MAE, mD", [f"{e.dipole_mae_millidebye:.2f}" for e in errors])
+    densities = [d for _, d in rows.values()]
+    if all(d is not None for d in densities):
+        found = [d for d in densities if d is not None]
+        line(
+            "density L1, % of electrons",
+            [f"{d.predicted:.3f} ± {d.predicted_standard_error:.3f}" for d in found],
+        )
+        line("  worst frame", [f"{d.predicted_maximum:.3f}" for d in found])
+        line("  % of valence electrons", [f"{d.predicted_valence:.3f}" for d in found])
+        line("  fitting floor of the basis", [f"{d.floor:.3f}" for d in found])
+        line("  superposed atoms", [f"{d.baseline:.2f}" for d in found])
+        line("  frames on the grid", [f"{d.n_frames}" for d in found])
+    return table
+
+
+def draw_parity(frames: "Frames", predictions: "Predictions", folder: Path) -> Path:
+    """Draw energy, forces and dipole, one colour a temperature."""
+    from densnet.evaluation.frame_errors import by_temperature
+    from densnet.plots import ParityPanel, parity
+    from densnet.units import AU_DEBYE, HARTREE_BOHR_MEV_ANGSTROM, HARTREE_MEV
+
+    masks = list(by_temperature(frames))
+    origin = frames.energy.mean()
+    force_unit = HARTREE_BOHR_MEV_ANGSTROM / 1e3
+    energy_unit = HARTREE_MEV / 1e3
+
+    def panel(
+        title: str, unit: str, reference: "NDArray[np.float64]", found: "NDArray[np.float64]"
+    ) -> ParityPanel:
+        sets = {label: (reference[mask], found[mask]) for label, mask in masks}
+        return ParityPanel(title, unit, sets, error_unit="m" + unit, error_factor=1e3)
+
+    return parity(
+        [
+            panel(
+                "Energy",
+                "eV",
+                (frames.energy - origin) * energy_unit,
+                (predictions.energy - origin) * energy_unit,
+            ),
+            panel("Forces", "eV/Å", frames.forces * force_unit, predictions.forces * force_unit),
+            panel("Dipole", "D", frames.dipole * AU_DEBYE, predictions.dipole * AU_DEBYE),
+        ],
+        folder / "parity.png",
+    )

@@ -1,0 +1,70 @@
+"""``densnet export``: a trained model as a bundle that drivers and calculators run."""
+
+import argparse
+import json
+from pathlib import Path
+
+from densnet.cli.output import add_json_option, write_json
+
+HELP = """\
+Write a trained model as a bundle: TorchScript with forces, dipole and density, a manifest with the
+SHA-256 of every file, and stored predictions that each load is checked against. The bundle is
+loaded and verified before the command ends.
+
+examples:
+  densnet export runs/ethanol/model.ckpt --data ethanol.h5 --name ethanol --output ethanol-bundle
+  densnet export model.ckpt --data ethanol.h5 --name ethanol --output ethanol.zip \\
+      --accuracy errors.json
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the verb."""
+    parser.add_argument("model", type=Path, help="model.ckpt of densnet train")
+    parser.add_argument("--data", type=Path, required=True, help="HDF5 file it was trained on")
+    parser.add_argument("--name", required=True, help="name of the model, for instance ethanol")
+    parser.add_argument(
+        "--output", type=Path, required=True, help="folder, or a file ending in .zip"
+    )
+    parser.add_argument("--charge", type=int, default=0, help="total charge, e (default 0)")
+    parser.add_argument(
+        "--accuracy", type=Path, metavar="FILE", help="errors written by densnet evaluate --json"
+    )
+    add_json_option(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Export, then load what was written."""
+    import hashlib
+
+    from rich.console import Console
+
+    from densnet.data.store import FrameFile
+    from densnet.errors import InputError
+    from densnet.export.bundle import Provenance, export_bundle
+    from densnet.export.runtime import load_model
+    from densnet.models.io import model_from_dict
+    from densnet.training.checkpoint import load_checkpoint
+
+    if not args.model.is_file():
+        raise InputError(f"{args.model}: no such file; densnet train writes model.ckpt at its end")
+    model, basis = model_from_dict(load_checkpoint(args.model))
+    frames = FrameFile.read(args.data, require=("energy",), select={"tag": "train"})
+    accuracy = {}
+    if args.accuracy is not None:
+        accuracy = json.loads(args.accuracy.read_text(encoding="utf-8"))["errors"]
+    provenance = Provenance(
+        name=args.name,
+        numbers=frames.numbers,
+        positions=frames.positions[int(frames.energy.argmin())],
+        charge=args.charge,
+        level=frames.attributes.get("level", {}),
+        training_sha256=hashlib.sha256(args.data.read_bytes()).hexdigest(),
+        accuracy=accuracy,
+    )
+    export_bundle(model, basis, provenance, args.output)
+    loaded = load_model(args.output)
+    size = sum(f.stat().st_size for f in [args.output, *args.output.glob("*")] if f.is_file())
+    Console().print(f"{args.output}: verified, {size / 1e6:.1f} MB, SHA-256 {loaded.sha256}")
+    write_json(args.json, {"output": args.output, "sha256": loaded.sha256, "bytes": size})
+    return 0
