@@ -15,7 +15,7 @@ from densnet.spectra.series import Rows
 
 logger = logging.getLogger(__name__)
 
-HEADER = re.compile(r"#EXTRAS\w*\((?P<key>[^)]*)\)#\s*Step:\s*(?P<step>-?\d+)")
+HEADER = re.compile(r"#EXTRAS\w*\((?P<key>[^)#]*)\)#\s*Step:\s*(?P<step>-?\d+)")
 
 # Positions of xx, xy, xz, yx, … in a polarizability written as xx, yy, zz, xy, xz, yz.
 FULL_FROM_SIX = [0, 3, 4, 3, 1, 5, 4, 5, 2]
@@ -47,7 +47,7 @@ def load_extras(path: Path, key: str, shape: tuple[int, ...]) -> Rows:
     """
     size = int(np.prod(shape))
     frames = _read_frames(path, key)
-    following = [step for step, _, _ in frames[1:]] + [None]
+    following = [*(step for step, _, _ in frames[1:]), None][: len(frames)]
     kept = []
     for (step, words, ended), next_step in zip(frames, following, strict=True):
         # A restarted run goes back to its checkpoint: the step after a cut frame is not a new one.
