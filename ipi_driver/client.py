@@ -19,6 +19,7 @@ from ipi_driver.connection import Connection, Endpoint, ServerClosedError
 from ipi_driver.evaluate import Evaluation, Evaluator
 from ipi_driver.guard import Guard, GuardError
 from ipi_driver.protocol import PositionData
+from ipi_driver.witness import Witness
 
 logger = logging.getLogger(__name__)
 
@@ -95,6 +96,7 @@ class Driver:
         self._report = Report(log_every, evaluator)
         now = time.monotonic()
         self._places = [Place(endpoint, give_up=now + wait_s) for endpoint in endpoints]
+        self._witness = Witness()
         self._signal_number = 0
         self._wake_receive, self._wake_send = socket.socketpair()
         self._wake_send.setblocking(False)
@@ -130,6 +132,7 @@ class Driver:
                 signal.signal(number, handler)
             self._wake_receive.close()
             self._wake_send.close()
+            self._witness.close()
             self._report.finish()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
@@ -171,6 +174,7 @@ class Driver:
                 place.next_try = time.monotonic() + place.retry_s
                 place.retry_s = min(2.0 * place.retry_s, LAST_RETRY_S)
                 continue
+            self._witness.watch(place.connection.socket)
             place.retry_s = FIRST_RETRY_S
             place.met_before = True
             greeting.add(place.endpoint)

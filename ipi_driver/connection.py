@@ -117,6 +117,11 @@ class Connection:
         self._segments: Segments | None = None
         self._socket = endpoint.connect()
 
+    @property
+    def socket(self) -> socket.socket:
+        """The socket, for the witness to hold."""
+        return self._socket
+
     def fileno(self) -> int:
         """The descriptor, for poll."""
         return self._socket.fileno()
@@ -217,6 +222,9 @@ class Connection:
                 self._socket.settimeout(patience_s)
                 while self._socket.recv(RECEIVE_BYTES):
                     pass
+            else:
+                # Also for the duplicate that the witness holds.
+                self._socket.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass
         finally:

@@ -134,7 +134,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 class ProgressBar:
-    """Steps, rate, time left, temperature and drift, from :class:`densnet.simulate.run.Progress`."""
+    """Shows steps, rate, time left, temperature and drift of a run."""
 
     def __init__(self, console: Console, *, quiet: bool) -> None:
         self._progress = Progress(

@@ -163,5 +163,7 @@ class RunManifest:
 
 
 def _segment(entry: dict[str, Any]) -> Segment:
-    files = {key: tuple(entry[key]) for key in ("dipole_files", "position_files") if key in entry}
-    return Segment(**{**entry, **files})
+    names: dict[str, Any] = {
+        key: tuple(entry[key]) for key in ("dipole_files", "position_files") if key in entry
+    }
+    return Segment(**(entry | names))

@@ -88,4 +88,4 @@ def load(args: argparse.Namespace) -> ElasticEthanol:
 
 
 if __name__ == "__main__":
-    sys.exit(main(["elastic-ethanol", *sys.argv[1:]], load))
+    sys.exit(main(sys.argv[1:], load))

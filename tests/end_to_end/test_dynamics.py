@@ -1,0 +1,267 @@
+"""Dynamics through a real i-PI and the real driver, with a potential that is known exactly."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from densnet.simulate.ensembles import ENSEMBLES
+from densnet.simulate.follow import read_properties
+from densnet.simulate.ipi_input import BOX_ANGSTROM, StageInput, Transport
+from densnet.simulate.manifest import RunManifest
+from densnet.simulate.plan import Molecule, Settings
+from densnet.simulate.processes import find_program, quiet_environment
+from densnet.simulate.run import Progress, continue_run, start_run
+from densnet.simulate.structure_files import write_xyz
+from densnet.units import HARTREE_MEV
+from tests.ipi_driver import elastic_ethanol
+from tests.ipi_driver.elastic_ethanol import NUMBERS, POSITIONS, SYMBOLS
+
+DRIVER = (sys.executable, elastic_ethanol.__file__)
+MOLECULE = Molecule("elastic", "0" * 64, tuple(SYMBOLS), tuple(NUMBERS.tolist()), POSITIONS, 0)
+# A velocity-Verlet step of 0.5 fs on C–H and O–H stretches conserves energy to a few tenths of a
+# meV an atom; a wrong force sign, unit or order breaks this at once.
+CONSERVED_MEV_ATOM = 1.0
+
+
+@pytest.fixture(autouse=True)
+def importable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the driver processes import the tests' potential."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+
+
+def read_dipoles(path: Path) -> dict[int, tuple[float, ...]]:
+    """The last row of every step of an extras file."""
+    rows: dict[int, tuple[float, ...]] = {}
+    step = -1
+    for line in path.read_text().splitlines():
+        if line.lstrip().startswith("#"):
+            step = int(line.split("Step:")[1])
+        else:
+            rows[step] = tuple(float(word) for word in line.split())
+    return rows
+
+
+def dipoles_of(manifest: RunManifest, directory: Path) -> list[dict[int, tuple[float, ...]]]:
+    return [
+        read_dipoles(directory / name)
+        for segment in manifest.segments
+        if segment.use_for_spectrum
+        for name in segment.dipole_files
+    ]
+
+
+def complete(settings: Settings, directory: Path) -> RunManifest:
+    start_run(settings, MOLECULE, directory, ("densnet", "md"))
+    return continue_run(settings, MOLECULE, directory, driver_program=DRIVER)
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, Path, RunManifest]:
+    """An undisturbed run of two replicas."""
+    os.environ["PYTHONPATH"] = str(Path(__file__).parents[2])
+    directory = tmp_path_factory.mktemp("reference") / "run"
+    settings = Settings(
+        "elastic", steps=1200, replicas=2, thermalise_steps=0, dipole_stride=2, position_stride=100
+    )
+    return settings, directory, complete(settings, directory)
+
+
+def test_a_run_loses_no_step_and_conserves_energy(
+    reference: tuple[Settings, Path, RunManifest],
+) -> None:
+    settings, directory, manifest = reference
+    assert manifest.finished
+    assert RunManifest.load(directory) == manifest
+    for rows in dipoles_of(manifest, directory):
+        assert sorted(rows) == list(range(0, settings.steps + 1, settings.dipole_stride))
+    for segment in manifest.segments:
+        table = read_properties(directory / segment.properties_file)
+        change = (table["conserved"] - table["conserved"][0]) * HARTREE_MEV / len(NUMBERS)
+        assert np.abs(change).max() < CONSERVED_MEV_ATOM
+        assert 50.0 < table["temperature"].mean() < 600.0
+
+
+def test_replicas_are_different_trajectories(
+    reference: tuple[Settings, Path, RunManifest],
+) -> None:
+    _, directory, manifest = reference
+    first, second = dipoles_of(manifest, directory)
+    assert not np.allclose(first[100], second[100], atol=1e-3)
+
+
+def test_dipoles_are_those_of_the_positions(
+    reference: tuple[Settings, Path, RunManifest],
+) -> None:
+    _, directory, manifest = reference
+    segment = manifest.segments[0]
+    lines = (directory / segment.position_files[0]).read_text().splitlines()
+    frames = [lines[k : k + 11] for k in range(0, len(lines), 11)]
+    dipoles = read_dipoles(directory / segment.dipole_files[0])
+    for frame in frames:
+        step = int(frame[1].split("Step:")[1].split()[0])
+        angstrom = np.array([[float(x) for x in row.split()[1:]] for row in frame[2:]])
+        dipole = elastic_ethanol.CHARGES @ angstrom / 0.529177210903
+        # i-PI writes positions with six digits.
+        np.testing.assert_allclose(dipoles[step], dipole, atol=2e-5)
+
+
+def test_an_interrupted_and_resumed_run_equals_an_undisturbed_one(
+    reference: tuple[Settings, Path, RunManifest], tmp_path: Path
+) -> None:
+    settings, directory, manifest = reference
+    run = tmp_path / "run"
+
+    def interrupt(progress: Progress) -> None:
+        if progress.steps >= 300:
+            raise KeyboardInterrupt
+
+    start_run(settings, MOLECULE, run, ("densnet", "md"))
+    with pytest.raises(KeyboardInterrupt):
+        continue_run(settings, MOLECULE, run, driver_program=DRIVER, on_progress=interrupt)
+    assert not RunManifest.load(run).finished
+    resumed = continue_run(settings, MOLECULE, run, driver_program=DRIVER)
+    assert resumed.finished
+    assert dipoles_of(resumed, run) == dipoles_of(manifest, directory)
+
+
+def test_killed_drivers_are_replaced_and_leave_no_trace(
+    reference: tuple[Settings, Path, RunManifest], tmp_path: Path
+) -> None:
+    settings, directory, manifest = reference
+    run = tmp_path / "run"
+    stopped = threading.Event()
+    killed: list[int] = []
+
+    def kill_now_and_then() -> None:
+        while not stopped.wait(1.0):
+            for pid in driver_pids(run):
+                os.kill(pid, signal.SIGKILL)
+                killed.append(pid)
+
+    killer = threading.Thread(target=kill_now_and_then, daemon=True)
+    start_run(settings, MOLECULE, run, ("densnet", "md"))
+    killer.start()
+    try:
+        disturbed = continue_run(settings, MOLECULE, run, driver_program=DRIVER)
+    finally:
+        stopped.set()
+        killer.join(5.0)
+    assert killed
+    assert dipoles_of(disturbed, run) == dipoles_of(manifest, directory)
+
+
+def driver_pids(run: Path) -> list[int]:
+    """Processes of the test's driver that have connected, by their working directory."""
+    pids = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if not entry.name.isdigit() or run not in Path(os.readlink(entry / "cwd")).parents:
+                continue
+            command = (entry / "cmdline").read_bytes()
+        except OSError:
+            continue
+        log = Path(os.readlink(entry / "cwd")) / "driver.log"
+        connected = log.is_file() and "first frame" in log.read_text().rpartition("INFO model")[2]
+        if elastic_ethanol.__file__.encode() in command and connected:
+            pids.append(int(entry.name))
+    return pids
+
+
+def free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.mark.parametrize("transport", ["tcp", "shm", "unbatched"])
+def test_other_transports_carry_the_same_beads(transport: str, tmp_path: Path) -> None:
+    port = free_port() if transport == "tcp" else 0
+    name = f"densnet-test-{os.getpid()}-{transport}"
+    stage = StageInput(
+        ensemble=ENSEMBLES["trpmd"],
+        temperature_kelvin=300.0,
+        timestep_fs=0.5,
+        steps=20,
+        beads=4,
+        seed=7,
+        n_replicas=1,
+        transport=Transport("localhost" if port else name, port),
+        parameters="{ charge: 0 }",
+        dipole_stride=1,
+    )
+    write_xyz(tmp_path / "init.xyz", SYMBOLS, POSITIONS, BOX_ANGSTROM)
+    xml = stage.xml()
+    if transport == "shm":
+        xml = xml.replace("mode='unix'", "mode='shm'")
+    if transport == "unbatched":
+        xml = xml.replace("<batch_size>4</batch_size>", "")
+    (tmp_path / "input.xml").write_text(xml)
+    where = {
+        "tcp": ["--tcp", f"localhost:{port}"],
+        "shm": ["--shm", name],
+        "unbatched": ["--unix", name, "--connections", "4"],
+    }[transport]
+    with open(tmp_path / "log", "wb") as log:
+        server = subprocess.Popen(
+            [find_program("i-pi"), "input.xml"],
+            cwd=tmp_path,
+            stdout=log,
+            stderr=log,
+            env=quiet_environment(),
+        )
+        driver = subprocess.run([*DRIVER, "elastic", *where], cwd=tmp_path, timeout=60, stderr=log)
+        assert server.wait(20.0) == 0
+    assert driver.returncode == 0
+    rows = [read_dipoles(tmp_path / f"densnet.dipole_{bead}") for bead in range(4)]
+    assert [len(r) for r in rows] == [21] * 4
+    # All beads start together; the dipole of the template is known.
+    np.testing.assert_allclose(rows[3][0], elastic_ethanol.CHARGES @ POSITIONS, atol=1e-12)
+    final = np.array([r[20] for r in rows])
+    assert np.ptp(final, axis=0).max() > 1e-3
+
+
+def test_the_driver_ends_within_a_second_of_a_killed_server(tmp_path: Path) -> None:
+    name = f"densnet-test-{os.getpid()}-killed"
+    stage = StageInput(
+        ensemble=ENSEMBLES["nve"],
+        temperature_kelvin=300.0,
+        timestep_fs=0.5,
+        steps=10**7,
+        beads=1,
+        seed=7,
+        n_replicas=1,
+        transport=Transport(name),
+        parameters="{ charge: 0 }",
+    )
+    write_xyz(tmp_path / "init.xyz", SYMBOLS, POSITIONS, BOX_ANGSTROM)
+    (tmp_path / "input.xml").write_text(stage.xml())
+    with open(tmp_path / "log", "wb") as log:
+        server = subprocess.Popen(
+            [find_program("i-pi"), "input.xml"], cwd=tmp_path, stdout=log, stderr=log
+        )
+        driver = subprocess.Popen(
+            [*DRIVER, "elastic", "--unix", name, "--log", "driver.log"], cwd=tmp_path
+        )
+        try:
+            while "first frame" not in (
+                (tmp_path / "driver.log").read_text() if (tmp_path / "driver.log").exists() else ""
+            ):
+                time.sleep(0.05)
+                assert driver.poll() is None
+        finally:
+            server.kill()
+            server.wait(10.0)
+            killed = time.monotonic()
+            status = driver.wait(10.0)
+    assert status == 4
+    assert time.monotonic() - killed < 1.0
+    os.unlink(f"/tmp/ipi_{name}")
