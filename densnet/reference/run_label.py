@@ -16,7 +16,6 @@ from densnet.reference.labelling import (
     level_attributes,
     provenance_of,
 )
-from densnet.reference.refit import refit
 from densnet.reference.scf import Level
 
 
@@ -123,6 +122,9 @@ def run_label(
         failures = dict(writer.failures)
     fitted = 0
     if basis is not None and config.fit is not None and labelled + before > 0:
+        # Imported here: the integrals bring torch along, which labelling alone does not need.
+        from densnet.reference.refit import refit
+
         fitted = refit(config.output, basis, executor, ridge=config.fit.ridge, on_progress=on_fit)
     return LabelReport(
         n_frames=before + labelled,

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 from ase import Atoms, units
 from ase.md.langevin import Langevin
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from numpy.typing import NDArray
 from tblite.ase import TBLite
 
@@ -172,7 +171,8 @@ def run_trajectory(
         moving = torsion.moving or (torsion.atoms[3],)
         atoms.set_dihedral(*torsion.atoms, torsion.starts_degrees[start], indices=list(moving))
     atoms.calc = TBLite(method=dynamics.method, charge=charge, verbosity=0)
-    MaxwellBoltzmannDistribution(atoms, temperature_K=group.temperature_kelvin, rng=rng)
+    widths = np.sqrt(atoms.get_masses() * units.kB * group.temperature_kelvin)
+    atoms.set_momenta(rng.standard_normal((len(atoms), 3)) * widths[:, None])
     integrator = Langevin(
         atoms,
         timestep=dynamics.timestep_fs * units.fs,

@@ -1,0 +1,105 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import molecule
+
+from densnet.errors import InputError
+from densnet.reference.sampling import (
+    Dynamics,
+    Group,
+    Torsion,
+    dihedral_degrees,
+    nearest_start,
+    sample_group,
+)
+from densnet.units import BOHR_ANGSTROM
+
+SHORT = Dynamics(equilibration_ps=0.005, spacing_fs=2.0, frames_per_trajectory=3)
+GROUP = Group("train", 300.0, 7, 5)
+PEROXIDE_TORSION = Torsion((2, 0, 1, 3), (110.0, -110.0))
+
+
+def peroxide() -> tuple[np.ndarray, np.ndarray]:
+    atoms = molecule("H2O2")
+    order = [0, 1, *[i for i in range(4) if atoms.numbers[i] == 1]]
+    assert atoms.numbers[order].tolist() == [8, 8, 1, 1]
+    return atoms.numbers[order], atoms.positions[order] / BOHR_ANGSTROM
+
+
+def test_a_group_has_its_size_and_every_conformer_its_share() -> None:
+    numbers, positions = peroxide()
+    sample = sample_group(numbers, positions, GROUP, SHORT, torsion=PEROXIDE_TORSION)
+    assert sample.positions.shape == (7, 4, 3)
+    wells = [nearest_start(a, PEROXIDE_TORSION.starts_degrees) for a in sample.torsion_degrees]
+    assert sorted(np.bincount(wells).tolist()) == [3, 4]
+    assert len(set(sample.trajectory.tolist())) >= 2
+
+
+def test_the_same_seed_gives_the_same_frames_and_another_seed_others() -> None:
+    numbers, positions = peroxide()
+    first = sample_group(numbers, positions, GROUP, SHORT, seed=1)
+    again = sample_group(numbers, positions, GROUP, SHORT, seed=1)
+    other_run = sample_group(numbers, positions, GROUP, SHORT, seed=2)
+    other_group = sample_group(numbers, positions, replace(GROUP, seed=6), SHORT, seed=1)
+    assert np.array_equal(first.positions, again.positions)
+    assert np.abs(first.positions - other_run.positions).max() > 1e-3
+    assert np.abs(first.positions - other_group.positions).max() > 1e-3
+
+
+def test_frames_are_apart_in_time() -> None:
+    numbers, positions = peroxide()
+    sample = sample_group(numbers, positions, GROUP, SHORT)
+    for k in set(sample.trajectory.tolist()):
+        times = sample.time[sample.trajectory == k]
+        assert np.all(np.diff(times) >= SHORT.spacing_fs)
+        assert times.min() >= SHORT.spacing_fs
+
+
+def test_the_temperature_is_that_of_the_group() -> None:
+    # Harmonic bond: the variance of the O-O distance along many frames follows equipartition, and
+    # hot frames are wider than cold ones by the ratio of the temperatures.
+    numbers, positions = peroxide()
+    dynamics = Dynamics(
+        equilibration_ps=0.05, spacing_fs=8.0, frames_per_trajectory=45, friction_per_ps=100.0
+    )
+    variances = []
+    for kelvin in (100.0, 900.0):
+        group = Group("train", kelvin, 90, 3)
+        sample = sample_group(numbers, positions, group, dynamics)
+        bond = np.linalg.norm(sample.positions[:, 0] - sample.positions[:, 1], axis=1)
+        variances.append(bond.var())
+    # 90 correlated frames: the ratio of variances, 9 by equipartition, is good to a factor of 2.
+    assert 4.5 < variances[1] / variances[0] < 18.0
+
+
+def test_the_dihedral_is_that_of_ase(rng: np.random.Generator) -> None:
+    for _ in range(20):
+        positions = rng.normal(size=(4, 3))
+        theirs = Atoms("H4", positions=positions).get_dihedral(0, 1, 2, 3)
+        difference = dihedral_degrees(positions, (0, 1, 2, 3)) - theirs
+        assert abs((difference + 180.0) % 360.0 - 180.0) < 1e-9
+
+
+def test_angles_are_compared_around_the_circle() -> None:
+    assert nearest_start(-175.0, (180.0, 60.0, -60.0)) == 0
+    assert nearest_start(300.0, (180.0, 60.0, -60.0)) == 2
+
+
+@pytest.mark.parametrize(
+    ("group", "dynamics", "torsion", "message"),
+    [
+        (replace(GROUP, n_frames=0), SHORT, None, "n_frames"),
+        (replace(GROUP, seed=-1), SHORT, None, "seed must not be negative"),
+        (GROUP, replace(SHORT, timestep_fs=0.0), None, "timestep_fs"),
+        (GROUP, replace(SHORT, spacing_fs=0.1), None, "spacing_fs"),
+        (GROUP, SHORT, Torsion((0, 1, 2, 9), (0.0,)), "from 0 to 3"),
+        (GROUP, SHORT, Torsion((0, 1, 1, 2), (0.0,)), "four different"),
+        (GROUP, SHORT, Torsion((2, 0, 1, 3), ()), "at least one angle"),
+    ],
+)
+def test_impossible_settings_are_refused_by_name(group, dynamics, torsion, message) -> None:
+    numbers, positions = peroxide()
+    with pytest.raises(InputError, match=message):
+        sample_group(numbers, positions, group, dynamics, torsion=torsion)
