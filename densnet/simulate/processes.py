@@ -17,8 +17,12 @@ from densnet.errors import SimulationError
 logger = logging.getLogger(__name__)
 
 SOCKETS_PREFIX = "/tmp/ipi_"
-# A driver that dies more often than this in one stage has a reason that a restart does not cure.
-MAX_DRIVER_RESTARTS = 20
+DRIVER_LOG = "driver.log"
+DRIVER_ERRORS = "driver.err"
+# Drivers that die one after another before they have served a frame have a reason that another
+# start does not cure.
+MAX_EARLY_DEATHS = 5
+SERVED = b"the first frame of"
 # Statuses of densnet-driver that say: do not start me again (see ipi_driver.client.ExitCode).
 FINAL_STATUSES = (2, 3, 5)
 # i-PI looks for signals once a second, and finishes its step first.
@@ -88,6 +92,8 @@ class Pair:
     driver_command: tuple[str, ...]
     socket_name: str
     restarts: int = 0
+    _early_deaths: int = field(default=0, repr=False)
+    _log_offset: int = field(default=0, repr=False)
     _server: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     _driver: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
@@ -108,7 +114,9 @@ class Pair:
         self._start_driver()
 
     def _start_driver(self) -> None:
-        with open(self.directory / "driver.err", "ab") as log:
+        log_path = self.directory / DRIVER_LOG
+        self._log_offset = log_path.stat().st_size if log_path.is_file() else 0
+        with open(self.directory / DRIVER_ERRORS, "ab") as log:
             self._driver = subprocess.Popen(
                 self.driver_command,
                 cwd=self.directory,
@@ -141,16 +149,22 @@ class Pair:
         driver_status = self._driver.poll()
         if driver_status is None or driver_status == 0:
             return True
-        if driver_status in FINAL_STATUSES or self.restarts >= MAX_DRIVER_RESTARTS:
+        self._early_deaths = 0 if self._driver_has_served() else self._early_deaths + 1
+        if driver_status in FINAL_STATUSES or self._early_deaths >= MAX_EARLY_DEATHS:
             self.stop()
             raise SimulationError(
                 f"the driver stopped with status {driver_status}: "
-                f"{last_line(self.directory / 'driver.log', self.directory / 'driver.err')}"
+                f"{last_line(self.directory / DRIVER_LOG, self.directory / DRIVER_ERRORS)}"
             )
         self.restarts += 1
         logger.warning("the driver died (status %d); starting another", driver_status)
         self._start_driver()
         return True
+
+    def _driver_has_served(self) -> bool:
+        """Whether the last driver got as far as checking a first frame."""
+        path = self.directory / DRIVER_LOG
+        return path.is_file() and SERVED in path.read_bytes()[self._log_offset :]
 
     def _wait_for_driver(self) -> None:
         if self._driver is None:

@@ -140,7 +140,7 @@ def test_killed_drivers_are_replaced_and_leave_no_trace(
     killed: list[int] = []
 
     def kill_now_and_then() -> None:
-        while not stopped.wait(1.0):
+        while len(killed) < 4 and not stopped.wait(0.3):
             for pid in driver_pids(run):
                 os.kill(pid, signal.SIGKILL)
                 killed.append(pid)
@@ -153,7 +153,7 @@ def test_killed_drivers_are_replaced_and_leave_no_trace(
     finally:
         stopped.set()
         killer.join(5.0)
-    assert killed
+    assert len(killed) >= 3
     assert dipoles_of(disturbed, run) == dipoles_of(manifest, directory)
 
 
