@@ -9,6 +9,7 @@ from densnet.integrals.forms import (
     apply_metric,
     bilinear_form_with_gradients,
     quadratic_form,
+    quadratic_form_with_gradients,
 )
 from densnet.integrals.kernel import KernelInfo, kernel_info
 from densnet.integrals.moments import Moments, moments
@@ -44,5 +45,6 @@ __all__ = [
     "overlap",
     "potential_on_points",
     "quadratic_form",
+    "quadratic_form_with_gradients",
     "with_exponents",
 ]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from densnet.basis import DensityBasis
-from densnet.integrals.forms import apply_metric, bilinear_form_with_gradients
+from densnet.integrals.forms import apply_metric, quadratic_form_with_gradients
 
 
 def quadratic_form(
@@ -57,8 +57,8 @@ class _QuadraticForm(torch.autograd.Function):
         z = numbers.cpu().numpy()
         r = positions.detach().to("cpu", torch.float64).numpy()
         if ctx.needs_input_grad[3]:
-            form = bilinear_form_with_gradients(
-                metric, basis, z, r, c.numpy(), c.numpy(), n_threads=n_threads
+            form = quadratic_form_with_gradients(
+                metric, basis, z, r, c.numpy(), n_threads=n_threads
             )
             applied = torch.from_numpy(form.applied)
             ctx.by_position = torch.from_numpy(form.positions).to(positions)

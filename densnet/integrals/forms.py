@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from densnet.basis import DensityBasis
@@ -12,7 +13,7 @@ from densnet.integrals.arguments import (
     check_metric,
     check_threads,
 )
-from densnet.integrals.kernel import backend
+from densnet.integrals.kernel import backend, kernel_basis
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +66,7 @@ def apply_metric(
     kernel = backend()
     result = kernel.metric_apply(
         check_metric(metric),
-        kernel.make_basis(geometry.table),
+        kernel_basis(geometry.table),
         geometry.species,
         geometry.positions,
         c,
@@ -90,6 +91,38 @@ def quadratic_form(
     return geometry.unbatch((c * applied.reshape(c.shape)).sum(axis=1))
 
 
+def quadratic_form_with_gradients(
+    metric: str,
+    basis: DensityBasis,
+    numbers: ArrayLike,
+    positions: ArrayLike,
+    coefficients: ArrayLike,
+    *,
+    n_threads: int = 1,
+) -> FormWithGradients:
+    """Return cᵀM c, M c, and the gradient with respect to positions and exponents, in one pass.
+
+    Arguments as for :func:`apply_metric`. The gradient with respect to c is twice ``applied``.
+    """
+    geometry = check_geometry(basis, numbers, positions)
+    c = check_coefficients(geometry, coefficients)
+    kernel = backend()
+    applied, by_position, by_exponent = kernel.quadratic_gradient(
+        check_metric(metric),
+        kernel_basis(geometry.table),
+        geometry.species,
+        geometry.positions,
+        c,
+        check_threads(n_threads),
+    )
+    return FormWithGradients(
+        value=geometry.unbatch((c * applied).sum(axis=1)),
+        applied=geometry.unbatch(applied),
+        positions=geometry.unbatch(by_position),
+        exponents=by_exponent,
+    )
+
+
 def bilinear_form_with_gradients(
     metric: str,
     basis: DensityBasis,
@@ -102,29 +135,28 @@ def bilinear_form_with_gradients(
 ) -> FormWithGradients:
     """Return uᵀM v, M v, and the gradient with respect to positions and exponents.
 
+    It is the difference of two quadratic forms, uᵀM v = ¼ [(u+v)ᵀM(u+v) − (u−v)ᵀM(u−v)].
+
     Parameters
     ----------
     left, right : (n_functions,) or (n_batch, n_functions) float64
-        u and v; equal for the quadratic form of a density or of a density error.
+        u and v.
 
     Others as for :func:`apply_metric`.
     """
     geometry = check_geometry(basis, numbers, positions)
-    u = check_coefficients(geometry, left, "left")
-    v = check_coefficients(geometry, right, "right")
-    kernel = backend()
-    applied, by_position, by_exponent = kernel.bilinear_gradient(
-        check_metric(metric),
-        kernel.make_basis(geometry.table),
-        geometry.species,
-        geometry.positions,
-        u,
-        v,
-        check_threads(n_threads),
+    u = geometry.unbatch(check_coefficients(geometry, left, "left"))
+    v = geometry.unbatch(check_coefficients(geometry, right, "right"))
+    plus = quadratic_form_with_gradients(
+        metric, basis, numbers, positions, u + v, n_threads=n_threads
     )
+    minus = quadratic_form_with_gradients(
+        metric, basis, numbers, positions, u - v, n_threads=n_threads
+    )
+    applied = 0.5 * (plus.applied - minus.applied)
     return FormWithGradients(
-        value=geometry.unbatch((u * applied).sum(axis=1)),
-        applied=geometry.unbatch(applied),
-        positions=geometry.unbatch(by_position),
-        exponents=by_exponent,
+        value=np.asarray((u * applied).sum(axis=-1)),
+        applied=applied,
+        positions=0.25 * (plus.positions - minus.positions),
+        exponents=0.25 * (plus.exponents - minus.exponents),
     )

@@ -2,10 +2,12 @@
 
 import logging
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from types import ModuleType
+from typing import Any
 
 from densnet.integrals import twin_backend
+from densnet.integrals.shell_table import ShellTable
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +56,29 @@ def _load() -> tuple[ModuleType, str]:
 def backend() -> ModuleType:
     """Return the module that computes: the extension, or the twin with the same functions."""
     return _load()[0]
+
+
+class _Handle:
+    """The key of a basis in the cache of handles: the table itself, by identity."""
+
+    def __init__(self, table: ShellTable) -> None:
+        self.table = table
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Handle) and other.table is self.table
+
+    def __hash__(self) -> int:
+        return id(self.table)
+
+
+@lru_cache(maxsize=64)
+def _make_basis(key: _Handle) -> Any:
+    return backend().make_basis(key.table)
+
+
+def kernel_basis(table: ShellTable) -> Any:
+    """Return what the kernel made of a basis: exponent pairs and the blocks of one atom, cached."""
+    return _make_basis(_Handle(table))
 
 
 def kernel_info() -> KernelInfo:

@@ -12,7 +12,7 @@ from densnet.integrals.arguments import (
     check_points,
     check_threads,
 )
-from densnet.integrals.kernel import backend
+from densnet.integrals.kernel import backend, kernel_basis
 
 
 def density_on_points(
@@ -43,7 +43,7 @@ def density_on_points(
     c = check_coefficients(geometry, coefficients)
     kernel = backend()
     return kernel.density_on_points(
-        kernel.make_basis(geometry.table),
+        kernel_basis(geometry.table),
         geometry.species,
         geometry.positions[0],
         c[0],
@@ -69,7 +69,7 @@ def density_and_gradient_on_points(
     c = check_coefficients(geometry, coefficients)
     kernel = backend()
     return kernel.density_and_gradient_on_points(
-        kernel.make_basis(geometry.table),
+        kernel_basis(geometry.table),
         geometry.species,
         geometry.positions[0],
         c[0],
@@ -96,7 +96,7 @@ def potential_on_points(
     c = check_coefficients(geometry, coefficients)
     kernel = backend()
     return kernel.potential_on_points(
-        kernel.make_basis(geometry.table),
+        kernel_basis(geometry.table),
         geometry.species,
         geometry.positions[0],
         c[0],

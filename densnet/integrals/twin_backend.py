@@ -111,18 +111,17 @@ def metric_apply(
     return np.einsum("bij,bj->bi", matrices, coefficients)
 
 
-def bilinear_gradient(
+def quadratic_gradient(
     metric: Metric,
     basis: ShellTable,
     species: Indices,
     positions: Array,
-    left: Array,
-    right: Array,
+    coefficients: Array,
     n_threads: int,
 ) -> tuple[Array, Array, Array]:
-    """Return M v, and the gradient of uᵀM v: (n_batch, n_atoms, 3) and (n_primitives,)."""
-    applied = metric_apply(metric, basis, species, positions, right, n_threads)
-    outer = left[:, :, None] * right[:, None, :]
+    """Return M c, and the gradient of cᵀM c: (n_batch, n_atoms, 3) and (n_primitives,)."""
+    applied = metric_apply(metric, basis, species, positions, coefficients, n_threads)
+    outer = coefficients[:, :, None] * coefficients[:, None, :]
     by_position, by_exponent = metric_vjp(metric, basis, species, positions, outer, n_threads)
     return applied, by_position, by_exponent
 

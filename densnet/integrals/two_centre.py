@@ -22,7 +22,7 @@ from densnet.integrals.arguments import (
     check_metric,
     check_threads,
 )
-from densnet.integrals.kernel import backend
+from densnet.integrals.kernel import backend, kernel_basis
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,10 +116,10 @@ def metric_between(
     kernel = backend()
     result = kernel.cross_matrix(
         check_metric(metric),
-        kernel.make_basis(rows.table),
+        kernel_basis(rows.table),
         rows.species,
         rows.positions,
-        kernel.make_basis(columns.table),
+        kernel_basis(columns.table),
         columns.species,
         columns.positions,
         check_threads(n_threads),
@@ -155,7 +155,7 @@ def metric_vjp(
     kernel = backend()
     by_position, by_exponent = kernel.metric_vjp(
         check_metric(metric),
-        kernel.make_basis(geometry.table),
+        kernel_basis(geometry.table),
         geometry.species,
         geometry.positions,
         w.reshape(-1, n, n),
@@ -171,7 +171,7 @@ def _metric_matrix(
     kernel = backend()
     result = kernel.metric_matrix(
         metric,
-        kernel.make_basis(geometry.table),
+        kernel_basis(geometry.table),
         geometry.species,
         geometry.positions,
         check_threads(n_threads),

@@ -1,0 +1,146 @@
+// The inner loops, compiled once per instruction set and chosen at run time.
+//
+// Only plain pointers and plain structures cross this border: a standard-library template that was
+// instantiated with wide instructions could otherwise be picked by the linker for the whole program.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "densnet/boys_table.hpp"
+#include "densnet/couplings.hpp"
+#include "densnet/rotations.hpp"
+
+namespace densnet {
+
+constexpr int kMaxLanes = 8;
+
+// All pairs of primitives of two groups, see RadialPairs.
+struct RadialView {
+    const Coupling* coupling;
+    int n_padded;
+    const double* p;
+    const double* c;
+    const double* w;
+};
+
+// The integrals of all shells of a group with all of another: M[(i, m_a), (j, m_b)] = Σ_k f_k[i, j]
+// G_k[m_a, m_b]. In row i only shells j < near[i] need every k; beyond it overlaps vanish, and
+// Coulomb integrals keep only the last k.
+struct BlockView {
+    const Coupling* coupling;
+    int n_a, n_b;            // shells
+    const double* f;         // [k][i n_b + j], rows of k f_stride apart; 8 more readable at the end
+    int f_stride;
+    const double* g;         // [k][m_a][m_b]; 8 more readable at the end
+    const int* near;
+    double* out;             // row (i, m_a), column (j, m_b)
+    std::ptrdiff_t out_stride;
+    double* scratch;         // block_scratch_size doubles
+    bool write_zeros;        // whether elements that vanish have to be written
+};
+
+// One group of shells as the pair forms see it.
+struct FormGroup {
+    int l;
+    int n_shells;
+    int n_primitives;
+    int first_function;
+    int first_primitive;        // within the basis
+    const int* shell;           // of each primitive
+    const double* exponents;
+    const double* weights;      // w of each primitive
+    const double* reduced;      // u of each primitive
+    const double* potential;    // 2 √(a/π) (2a)^l u of each primitive
+    double smallest;            // exponent
+    const double* moment;       // of each shell
+};
+
+struct FormRadial {
+    const Coupling* coupling;
+    const double* p;
+    const double* c;
+    double smallest_p;
+};
+
+// Up to kMaxLanes atom pairs of the same two species. With c_A, c_B the coefficients of the pair:
+// y_A += M_AB c_B, y_B += M_BA c_A, and the gradients of 2 c_Aᵀ M_AB c_B.
+struct FormChunk {
+    int n_pairs;
+    int n_groups_a, n_groups_b;
+    const FormGroup* groups_a;
+    const FormGroup* groups_b;
+    const FormRadial* radial;           // [g_a n_groups_b + g_b]
+    int n_functions_a, n_functions_b;
+    bool coulomb;
+    bool distant;                        // Coulomb, and every pair of shells is a pair of multipoles
+    bool gradients;
+    double vectors[3][kMaxLanes];        // A - B; padded with copies of the last pair
+    const double* c_a[kMaxLanes];
+    const double* c_b[kMaxLanes];
+    double* y_a[kMaxLanes];
+    double* y_b[kMaxLanes];
+    double* gradient_a[kMaxLanes];       // (3,)
+    double* gradient_b[kMaxLanes];
+    // For each primitive of the basis: Σ of the energy it takes part in, and the derivative of that
+    // energy with respect to its exponent through p.
+    double* energy_of;
+    double* slope_of;
+    double* scratch;                     // form_scratch_size doubles
+};
+
+// One atom of an expansion on points.
+struct PointsAtom {
+    double position[3];
+    int l_max;
+    int n_groups;
+    const FormGroup* groups;
+    const double* coefficients;          // m = -l … l within each shell
+    const double* multipoles;            // Σ moment c of each group, 2 l + 1 values a group
+};
+
+// Σ_A Σ_shells Σ_m c R(|r - A|²) S_lm(r - A) on points.
+struct PointsJob {
+    int n_atoms;
+    const PointsAtom* atoms;
+    const double* points;                // (n_points, 3)
+    std::ptrdiff_t first, last;          // points to do
+    double* values;                      // (n_points,)
+    double* gradients;                   // (n_points, 3) or null
+};
+
+struct VectorKernels {
+    const char* name;
+    int lanes;
+    // Solid harmonics up to l_max of `lanes` vectors; out[(l² + l + m) lanes + lane].
+    void (*solid_harmonics)(int l_max, const double* x, const double* y, const double* z, double* out);
+    // G_k of one pair of degrees from those harmonics: out[lane stride + entry].
+    void (*couple)(const Coupling& coupling, const double* harmonics, double* out,
+                   std::ptrdiff_t stride);
+    void (*radial_overlap)(const RadialView& pairs, double squared_distance, double* f);
+    void (*radial_coulomb)(const RadialView& pairs, double squared_distance, double far_factor,
+                           double* f);
+    void (*place_overlap)(const BlockView& block);
+    void (*place_coulomb)(const BlockView& block);
+    void (*transpose)(const double* in, std::ptrdiff_t in_stride, int n_rows, int n_columns,
+                      double* out, std::ptrdiff_t out_stride);
+    void (*form)(const FormChunk& chunk);
+    void (*density)(const PointsJob& job);
+    void (*potential)(const PointsJob& job);
+};
+
+// Length of a row of n columns in the scratch of a block.
+constexpr int block_row_size(int n_columns) { return n_columns + 2 * kMaxLanes; }
+
+std::size_t block_scratch_size(int l_a, int l_b, int n_a, int n_b);
+std::size_t form_scratch_size(int n_functions_a, int n_functions_b, int n_primitives_a,
+                              int n_primitives_b);
+
+// The kernels in use: those of the widest instruction set that this processor has, unless
+// use_kernels chose others (to test them, or to compare their speed). Not for a call in progress.
+const VectorKernels& vector_kernels();
+const std::vector<const VectorKernels*>& available_kernels();
+void use_kernels(const std::string& name);
+
+}  // namespace densnet

@@ -1,0 +1,40 @@
+// Blocks of a metric between two atoms, as the matrix routines need them.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "densnet/basis.hpp"
+#include "densnet/vector_kernels.hpp"
+
+namespace densnet {
+
+// Where the coupled harmonics of every pair of degrees begin in the table of one atom pair.
+struct CouplingLayout {
+    explicit CouplingLayout(int l_max);
+    int l_max;
+    std::size_t offset[kMaxL + 1][kMaxL + 1];
+    std::size_t size;  // of the table of one pair, 8 spare places included
+};
+
+// First function of every atom; the last entry is their number.
+std::vector<std::size_t> first_functions(const Basis& basis, const std::int64_t* species,
+                                         std::size_t n_atoms);
+
+// Scratch of one thread.
+struct BlockScratch {
+    std::vector<double> harmonics, couplings, radial, contracted, place;
+    std::vector<int> near;
+};
+
+// Tables G of up to `lanes` vectors A - B.
+void couple_vectors(const VectorKernels& kernels, const CouplingLayout& layout,
+                    const double vectors[3][kMaxLanes], BlockScratch& scratch);
+
+// Write the block of one atom pair; `lane` says whose table of couple_vectors is meant.
+void write_block(Metric metric, const VectorKernels& kernels, const CouplingLayout& layout,
+                 const Species& a, const Species& b, const SpeciesPair& pair, int lane,
+                 double squared_distance, bool write_zeros, double* out, std::ptrdiff_t out_stride,
+                 BlockScratch& scratch);
+
+}  // namespace densnet

@@ -1,0 +1,291 @@
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include "blocks.hpp"
+#include "densnet/kernel.hpp"
+#include "densnet/parallel.hpp"
+#include "form_views.hpp"
+
+namespace densnet {
+namespace {
+
+struct AtomPair {
+    std::size_t structure, a, b;
+    double vector[3];
+    double squared_distance;
+    bool distant;
+};
+
+// Pairs of atoms of one pair of species, nearest first, so that lanes share their limits.
+using PairList = std::vector<AtomPair>;
+
+// What one thread adds up.
+struct Totals {
+    std::vector<double> applied, by_position, potentials, energy, slope, scratch;
+};
+
+class FormRun {
+public:
+    FormRun(Metric metric, const Structures& structures, const double* coefficients, int n_threads,
+            bool gradients)
+        : metric_(metric),
+          structures_(structures),
+          basis_(*structures.basis),
+          coefficients_(coefficients),
+          n_threads_(n_threads),
+          gradients_(gradients),
+          first_(first_functions(basis_, structures.species, structures.n_atoms)),
+          views_(make_species_views(basis_)) {
+        for (std::size_t a = 0; a < views_.size(); ++a) {
+            for (std::size_t b = 0; b < views_.size(); ++b) {
+                pair_views_.push_back(
+                    make_pair_view(metric, basis_.pair(metric, static_cast<int>(a), static_cast<int>(b))));
+            }
+        }
+        first_multipole_.assign(structures.n_atoms + 1, 0);
+        for (std::size_t a = 0; a < structures.n_atoms; ++a) {
+            first_multipole_[a + 1] =
+                first_multipole_[a] + views_[species(a)].n_multipoles;
+        }
+    }
+
+    void run(double* applied, double* by_position, double* by_exponent) {
+        collect_pairs();
+        collect_multipoles();
+        std::vector<Totals> totals(n_threads_);
+        const std::size_t n_items = chunks_.size();
+        parallel_for(n_items, n_threads_, [&](std::size_t item, int thread) {
+            prepare(totals[thread]);
+            run_chunk(chunks_[item], totals[thread]);
+        });
+        Totals& sum = totals[0];
+        prepare(sum);
+        for (std::size_t t = 1; t < totals.size(); ++t) add(totals[t], sum);
+        for (std::size_t s = 0; s < structures_.n_batch; ++s) {
+            for (std::size_t a = 0; a < structures_.n_atoms; ++a) {
+                add_potentials(s, a, sum);
+                add_on_site(s, a, sum);
+            }
+        }
+        std::copy(sum.applied.begin(), sum.applied.end(), applied);
+        if (!gradients_) return;
+        std::copy(sum.by_position.begin(), sum.by_position.end(), by_position);
+        finish_exponents(basis_, sum.energy.data(), sum.slope.data(), by_exponent);
+    }
+
+private:
+    struct Chunk {
+        const PairList* pairs;
+        std::size_t begin, count;
+        int species_a, species_b;
+    };
+
+    int species(std::size_t atom) const { return static_cast<int>(structures_.species[atom]); }
+    std::size_t n_functions() const { return first_.back(); }
+    std::size_t n_multipoles() const { return first_multipole_.back(); }
+
+    void prepare(Totals& totals) const {
+        if (!totals.applied.empty()) return;
+        totals.applied.assign(structures_.n_batch * n_functions(), 0.0);
+        totals.potentials.assign(structures_.n_batch * n_multipoles(), 0.0);
+        totals.by_position.assign(structures_.n_batch * structures_.n_atoms * 3, 0.0);
+        totals.energy.assign(basis_.n_primitives(), 0.0);
+        totals.slope.assign(basis_.n_primitives(), 0.0);
+    }
+
+    static void add(const Totals& part, Totals& sum) {
+        const auto accumulate = [](const std::vector<double>& from, std::vector<double>& to) {
+            for (std::size_t i = 0; i < from.size(); ++i) to[i] += from[i];
+        };
+        accumulate(part.applied, sum.applied);
+        accumulate(part.potentials, sum.potentials);
+        accumulate(part.by_position, sum.by_position);
+        accumulate(part.energy, sum.energy);
+        accumulate(part.slope, sum.slope);
+    }
+
+    void collect_pairs() {
+        const std::size_t n_species = basis_.species().size();
+        lists_.assign(2 * n_species * n_species, {});
+        for (std::size_t s = 0; s < structures_.n_batch; ++s) {
+            const double* positions = structures_.positions + 3 * structures_.n_atoms * s;
+            for (std::size_t a = 0; a < structures_.n_atoms; ++a) {
+                for (std::size_t b = 0; b < a; ++b) {
+                    std::size_t i = a, j = b;
+                    if (species(i) < species(j)) std::swap(i, j);
+                    AtomPair pair{s, i, j, {}, 0.0, false};
+                    for (int axis = 0; axis < 3; ++axis) {
+                        pair.vector[axis] = positions[3 * i + axis] - positions[3 * j + axis];
+                        pair.squared_distance += pair.vector[axis] * pair.vector[axis];
+                    }
+                    const FormPairView& view = pair_views_[species(i) * views_.size() + species(j)];
+                    if (pair.squared_distance > view.squared_reach) {
+                        if (metric_ == Metric::overlap) continue;
+                        pair.distant = true;
+                    }
+                    const std::size_t which = species(i) * n_species + species(j);
+                    lists_[2 * which + (pair.distant ? 1 : 0)].push_back(pair);
+                }
+            }
+        }
+        const std::size_t lanes = static_cast<std::size_t>(vector_kernels().lanes);
+        for (std::size_t k = 0; k < lists_.size(); ++k) {
+            PairList& list = lists_[k];
+            std::sort(list.begin(), list.end(), [](const AtomPair& x, const AtomPair& y) {
+                return x.squared_distance < y.squared_distance;
+            });
+            for (std::size_t begin = 0; begin < list.size(); begin += lanes) {
+                chunks_.push_back({&list, begin, std::min(lanes, list.size() - begin),
+                                   static_cast<int>(k / 2 / n_species),
+                                   static_cast<int>(k / 2 % n_species)});
+            }
+        }
+    }
+
+    // Multipoles of every group of every atom: Σ_shells moment c.
+    void collect_multipoles() {
+        if (metric_ == Metric::overlap) return;
+        multipoles_.assign(structures_.n_batch * n_multipoles(), 0.0);
+        for (std::size_t s = 0; s < structures_.n_batch; ++s) {
+            for (std::size_t a = 0; a < structures_.n_atoms; ++a) {
+                collect_moments(basis_.species()[species(a)],
+                                coefficients_ + s * n_functions() + first_[a],
+                                multipoles_.data() + s * n_multipoles() + first_multipole_[a]);
+            }
+        }
+    }
+
+    void run_chunk(const Chunk& chunk, Totals& totals) const {
+        const AtomPair* pairs = chunk.pairs->data() + chunk.begin;
+        const FormSpeciesView &a = views_[chunk.species_a], &b = views_[chunk.species_b];
+        const bool distant = pairs[0].distant;
+        FormChunk job{};
+        job.n_pairs = static_cast<int>(chunk.count);
+        job.n_groups_a = static_cast<int>(a.groups.size());
+        job.n_groups_b = static_cast<int>(b.groups.size());
+        job.groups_a = distant ? a.multipole_groups.data() : a.groups.data();
+        job.groups_b = distant ? b.multipole_groups.data() : b.groups.data();
+        job.radial = pair_views_[chunk.species_a * views_.size() + chunk.species_b].radial.data();
+        job.n_functions_a = distant ? a.n_multipoles : a.n_functions;
+        job.n_functions_b = distant ? b.n_multipoles : b.n_functions;
+        job.coulomb = metric_ == Metric::coulomb;
+        job.distant = distant;
+        job.gradients = gradients_;
+        const double* c = distant ? multipoles_.data() : coefficients_;
+        double* y = distant ? totals.potentials.data() : totals.applied.data();
+        const std::vector<std::size_t>& first = distant ? first_multipole_ : first_;
+        for (std::size_t lane = 0; lane < kMaxLanes; ++lane) {
+            const AtomPair& pair = pairs[std::min(lane, chunk.count - 1)];
+            for (int axis = 0; axis < 3; ++axis) job.vectors[axis][lane] = pair.vector[axis];
+            const std::size_t row = pair.structure * first.back();
+            job.c_a[lane] = c + row + first[pair.a];
+            job.c_b[lane] = c + row + first[pair.b];
+            job.y_a[lane] = y + row + first[pair.a];
+            job.y_b[lane] = y + row + first[pair.b];
+            double* gradient = totals.by_position.data() + 3 * structures_.n_atoms * pair.structure;
+            job.gradient_a[lane] = gradient + 3 * pair.a;
+            job.gradient_b[lane] = gradient + 3 * pair.b;
+        }
+        job.energy_of = totals.energy.data();
+        job.slope_of = totals.slope.data();
+        const std::size_t size = form_scratch_size(a.n_functions, b.n_functions, a.n_primitives,
+                                                   b.n_primitives) + kMaxLanes;
+        if (totals.scratch.size() < size) totals.scratch.resize(size);
+        const auto address = reinterpret_cast<std::uintptr_t>(totals.scratch.data());
+        job.scratch = totals.scratch.data() + (64 - address % 64) % 64 / sizeof(double);
+        vector_kernels().form(job);
+    }
+
+    // Potentials of distant atoms on the multipoles of atom a, handed to its functions.
+    void add_potentials(std::size_t s, std::size_t a, Totals& sum) const {
+        if (metric_ == Metric::overlap) return;
+        const Species& of = basis_.species()[species(a)];
+        const double* potential = sum.potentials.data() + s * n_multipoles() + first_multipole_[a];
+        const double* c = coefficients_ + s * n_functions() + first_[a];
+        double* y = sum.applied.data() + s * n_functions() + first_[a];
+        for (const Group& group : of.groups) {
+            const int n = 2 * group.l + 1;
+            for (int shell = 0; shell < group.n_shells; ++shell) {
+                double* target = y + group.first_function + shell * n;
+                for (int m = 0; m < n; ++m) target[m] += group.moment[shell] * potential[m];
+            }
+            for (int k = 0; k < group.n_primitives; ++k) {
+                const double* source = c + group.first_function + group.shell[k] * n;
+                double energy = 0.0;
+                for (int m = 0; m < n; ++m) energy += source[m] * potential[m];
+                sum.energy[group.first_primitive + k] += 2.0 * group.reduced[k] * energy;
+            }
+            potential += n;
+        }
+    }
+
+    // The atom with itself, diagonal in m; only exponents feel its gradient.
+    void add_on_site(std::size_t s, std::size_t a, Totals& sum) const {
+        const Species& of = basis_.species()[species(a)];
+        const SpeciesPair& pair = basis_.pair(metric_, species(a), species(a));
+        const double* c = coefficients_ + s * n_functions() + first_[a];
+        double* y = sum.applied.data() + s * n_functions() + first_[a];
+        for (std::size_t ga = 0; ga < of.groups.size(); ++ga) {
+            for (std::size_t gb = 0; gb < of.groups.size(); ++gb) {
+                const Group &x = of.groups[ga], &z = of.groups[gb];
+                if (x.l != z.l) continue;
+                add_on_site_groups(x, z, pair.groups[ga * of.groups.size() + gb], c, y, sum);
+            }
+        }
+    }
+
+    void add_on_site_groups(const Group& x, const Group& z, const RadialPairs& radial,
+                            const double* c, double* y, Totals& sum) const {
+        const double factor = on_site_factor(metric_, *radial.coupling);
+        const int n = 2 * x.l + 1;
+        const double power = (metric_ == Metric::coulomb ? 0.5 : 1.5) + x.l;
+        for (int i = 0; i < x.n_primitives; ++i) {
+            for (int j = 0; j < z.n_primitives; ++j) {
+                const int at = i * z.n_primitives + j;
+                const double value = radial.c[at] * factor;
+                const double* left = c + x.first_function + x.shell[i] * n;
+                const double* right = c + z.first_function + z.shell[j] * n;
+                double* out = y + x.first_function + x.shell[i] * n;
+                double product = 0.0;
+                for (int m = 0; m < n; ++m) {
+                    out[m] += value * right[m];
+                    product += left[m] * right[m];
+                }
+                if (!gradients_) continue;
+                // once here for a_i, once with i and j exchanged for a_j: cᵀMc holds both orders
+                const double a = x.exponents[i];
+                sum.energy[x.first_primitive + i] += 2.0 * value * product;
+                sum.slope[x.first_primitive + i] += 2.0 * value * product * power * radial.p[at] / (a * a);
+            }
+        }
+    }
+
+    Metric metric_;
+    const Structures& structures_;
+    const Basis& basis_;
+    const double* coefficients_;
+    int n_threads_;
+    bool gradients_;
+    std::vector<std::size_t> first_, first_multipole_;
+    std::vector<FormSpeciesView> views_;
+    std::vector<FormPairView> pair_views_;
+    std::vector<PairList> lists_;
+    std::vector<Chunk> chunks_;
+    std::vector<double> multipoles_;
+};
+
+}  // namespace
+
+void metric_apply(Metric metric, const Structures& structures, const double* coefficients,
+                  int n_threads, double* out) {
+    FormRun(metric, structures, coefficients, n_threads, false).run(out, nullptr, nullptr);
+}
+
+void quadratic_gradient(Metric metric, const Structures& structures, const double* coefficients,
+                        int n_threads, double* applied, double* by_position, double* by_exponent) {
+    FormRun(metric, structures, coefficients, n_threads, true)
+        .run(applied, by_position, by_exponent);
+}
+
+}  // namespace densnet

@@ -1,0 +1,190 @@
+#include <algorithm>
+#include <vector>
+
+#include "blocks.hpp"
+#include "densnet/kernel.hpp"
+#include "densnet/parallel.hpp"
+
+namespace densnet {
+namespace {
+
+struct AtomPair {
+    std::size_t structure, a, b;
+    double vector[3];
+    double squared_distance;
+};
+
+AtomPair make_pair(std::size_t structure, std::size_t a, const double* position_a, std::size_t b,
+                   const double* position_b) {
+    AtomPair pair{structure, a, b, {}, 0.0};
+    for (int axis = 0; axis < 3; ++axis) {
+        pair.vector[axis] = position_a[axis] - position_b[axis];
+        pair.squared_distance += pair.vector[axis] * pair.vector[axis];
+    }
+    return pair;
+}
+
+// The vectors of up to kMaxLanes pairs; the last one fills the rest.
+void fill_vectors(const AtomPair* pairs, std::size_t n_pairs, double vectors[3][kMaxLanes]) {
+    for (std::size_t lane = 0; lane < kMaxLanes; ++lane) {
+        const AtomPair& pair = pairs[std::min(lane, n_pairs - 1)];
+        for (int axis = 0; axis < 3; ++axis) vectors[axis][lane] = pair.vector[axis];
+    }
+}
+
+// Scratch outlives the call on the thread that stays.
+BlockScratch& thread_scratch() {
+    static thread_local BlockScratch scratch;
+    return scratch;
+}
+
+void fill_rectangle(double* out, std::size_t stride, std::size_t n_rows, std::size_t n_columns) {
+    for (std::size_t i = 0; i < n_rows; ++i) std::fill_n(out + i * stride, n_columns, 0.0);
+}
+
+// The atom with itself: a block that was computed with the basis.
+void copy_on_site(Metric metric, const Basis& basis, int species, bool zeroed, double* out,
+                  std::size_t stride) {
+    const Species& s = basis.species()[species];
+    const double* block = basis.on_site(metric, species).data();
+    if (!zeroed) {
+        for (int i = 0; i < s.n_functions; ++i) {
+            std::copy_n(block + static_cast<std::size_t>(i) * s.n_functions, s.n_functions,
+                        out + i * stride);
+        }
+        return;
+    }
+    for (const Group& x : s.groups) {
+        for (int i = 0; i < x.n_functions(); ++i) {
+            const std::size_t row = x.first_function + i;
+            std::copy_n(block + row * s.n_functions, s.n_functions, out + row * stride);
+        }
+    }
+}
+
+}  // namespace
+
+std::size_t Structures::n_functions() const {
+    return first_functions(*basis, species, n_atoms).back();
+}
+
+void metric_matrix(Metric metric, const Structures& structures, int n_threads, bool zeroed,
+                   double* out) {
+    const Basis& basis = *structures.basis;
+    const VectorKernels& kernels = vector_kernels();
+    const CouplingLayout layout(basis.l_max());
+    const std::size_t n_atoms = structures.n_atoms;
+    const auto first = first_functions(basis, structures.species, n_atoms);
+    const std::size_t n = first.back();
+
+    std::vector<AtomPair> pairs;
+    std::vector<AtomPair> apart;  // pairs whose overlap vanishes
+    for (std::size_t s = 0; s < structures.n_batch; ++s) {
+        const double* positions = structures.positions + 3 * n_atoms * s;
+        for (std::size_t a = 0; a < n_atoms; ++a) {
+            for (std::size_t b = 0; b < a; ++b) {
+                const AtomPair pair = make_pair(s, a, positions + 3 * a, b, positions + 3 * b);
+                const double reach =
+                    basis.pair(metric, structures.species[a], structures.species[b]).squared_reach;
+                const bool vanishes = metric == Metric::overlap && pair.squared_distance > reach;
+                if (!vanishes) {
+                    pairs.push_back(pair);
+                } else if (!zeroed) {
+                    apart.push_back(pair);
+                }
+            }
+        }
+    }
+
+    const std::size_t lanes = static_cast<std::size_t>(kernels.lanes);
+    const std::size_t n_chunks = (pairs.size() + lanes - 1) / lanes;
+    const std::size_t n_atom_blocks = structures.n_batch * n_atoms;
+    parallel_for(n_chunks + n_atom_blocks, n_threads, [&](std::size_t item, int) {
+        if (item >= n_chunks) {
+            const std::size_t s = (item - n_chunks) / n_atoms, a = (item - n_chunks) % n_atoms;
+            copy_on_site(metric, basis, static_cast<int>(structures.species[a]), zeroed,
+                         out + s * n * n + first[a] * (n + 1), n);
+            return;
+        }
+        BlockScratch& scratch = thread_scratch();
+        const std::size_t begin = item * lanes, count = std::min(lanes, pairs.size() - begin);
+        double vectors[3][kMaxLanes];
+        fill_vectors(pairs.data() + begin, count, vectors);
+        couple_vectors(kernels, layout, vectors, scratch);
+        for (std::size_t lane = 0; lane < count; ++lane) {
+            const AtomPair& pair = pairs[begin + lane];
+            const auto species_a = static_cast<int>(structures.species[pair.a]);
+            const auto species_b = static_cast<int>(structures.species[pair.b]);
+            const Species &a = basis.species()[species_a], &b = basis.species()[species_b];
+            double* matrix = out + pair.structure * n * n;
+            double* block = matrix + first[pair.a] * n + first[pair.b];
+            double* mirror = matrix + first[pair.b] * n + first[pair.a];
+            write_block(metric, kernels, layout, a, b, basis.pair(metric, species_a, species_b),
+                        static_cast<int>(lane), pair.squared_distance, !zeroed, block,
+                        static_cast<std::ptrdiff_t>(n), scratch);
+            kernels.transpose(block, static_cast<std::ptrdiff_t>(n), a.n_functions, b.n_functions,
+                              mirror, static_cast<std::ptrdiff_t>(n));
+        }
+    });
+    parallel_for(apart.size(), n_threads, [&](std::size_t item, int) {
+        const AtomPair& pair = apart[item];
+        const std::size_t n_a = first[pair.a + 1] - first[pair.a];
+        const std::size_t n_b = first[pair.b + 1] - first[pair.b];
+        double* matrix = out + pair.structure * n * n;
+        fill_rectangle(matrix + first[pair.a] * n + first[pair.b], n, n_a, n_b);
+        fill_rectangle(matrix + first[pair.b] * n + first[pair.a], n, n_b, n_a);
+    });
+}
+
+void cross_matrix(Metric metric, const Structures& rows, const Structures& columns, int n_threads,
+                  double* out) {
+    const VectorKernels& kernels = vector_kernels();
+    const CouplingLayout layout(std::max(rows.basis->l_max(), columns.basis->l_max()));
+    const auto first_row = first_functions(*rows.basis, rows.species, rows.n_atoms);
+    const auto first_column = first_functions(*columns.basis, columns.species, columns.n_atoms);
+    const std::size_t n = first_row.back(), m = first_column.back();
+
+    const bool same = rows.basis == columns.basis;
+    std::vector<SpeciesPair> tables;
+    if (!same) {
+        for (const Species& a : rows.basis->species()) {
+            for (const Species& b : columns.basis->species()) {
+                tables.push_back(make_species_pair(metric, a, b));
+            }
+        }
+    }
+    std::vector<AtomPair> pairs;
+    for (std::size_t s = 0; s < rows.n_batch; ++s) {
+        for (std::size_t a = 0; a < rows.n_atoms; ++a) {
+            for (std::size_t b = 0; b < columns.n_atoms; ++b) {
+                pairs.push_back(make_pair(s, a, rows.positions + 3 * (rows.n_atoms * s + a), b,
+                                          columns.positions + 3 * (columns.n_atoms * s + b)));
+            }
+        }
+    }
+    const std::size_t lanes = static_cast<std::size_t>(kernels.lanes);
+    const std::size_t n_chunks = (pairs.size() + lanes - 1) / lanes;
+    parallel_for(n_chunks, n_threads, [&](std::size_t item, int) {
+        BlockScratch& scratch = thread_scratch();
+        const std::size_t begin = item * lanes, count = std::min(lanes, pairs.size() - begin);
+        double vectors[3][kMaxLanes];
+        fill_vectors(pairs.data() + begin, count, vectors);
+        couple_vectors(kernels, layout, vectors, scratch);
+        for (std::size_t lane = 0; lane < count; ++lane) {
+            const AtomPair& pair = pairs[begin + lane];
+            const auto species_a = static_cast<std::size_t>(rows.species[pair.a]);
+            const auto species_b = static_cast<std::size_t>(columns.species[pair.b]);
+            const SpeciesPair& table =
+                same ? rows.basis->pair(metric, static_cast<int>(species_a),
+                                        static_cast<int>(species_b))
+                     : tables[species_a * columns.basis->species().size() + species_b];
+            write_block(metric, kernels, layout, rows.basis->species()[species_a],
+                        columns.basis->species()[species_b], table, static_cast<int>(lane),
+                        pair.squared_distance, true,
+                        out + pair.structure * n * m + first_row[pair.a] * m + first_column[pair.b],
+                        static_cast<std::ptrdiff_t>(m), scratch);
+        }
+    });
+}
+
+}  // namespace densnet
