@@ -37,8 +37,8 @@ class Predictions:
 class FrameErrors:
     """Errors over a set of frames.
 
-    ``dipole_vector_mae_millidebye`` is the mean length of the error vector, ``dipole_mae…`` the mean
-    over its components; forces are over components. ``…_spread`` are standard deviations of the
+    ``dipole_vector_mae_millidebye`` is the mean length of the error vector, ``dipole_mae…`` the
+    mean over its components; forces are over components. ``…_spread`` are standard deviations of the
     reference, the error of predicting the mean.
     """
 

@@ -63,11 +63,14 @@ class ModelConfig:
     cutoff : float, bohr
     n_radial : int
         Bessel functions.
+    n_contracted : int
+        Radial functions that every pair of elements contracts them to.
     """
 
     elements: tuple[int, ...]
     cutoff: float = 10.0
     n_radial: int = 12
+    n_contracted: int = 16
     density_map: DensityMapConfig = field(default_factory=DensityMapConfig)
     energy_functional: EnergyFunctionalConfig = field(default_factory=EnergyFunctionalConfig)
 
@@ -90,6 +93,7 @@ class ModelConfig:
             elements=tuple(content["elements"]),
             cutoff=float(content["cutoff"]),
             n_radial=int(content["n_radial"]),
+            n_contracted=int(content["n_contracted"]),
             density_map=DensityMapConfig(**content["density_map"]),
             energy_functional=EnergyFunctionalConfig(**content["energy_functional"]),
         )

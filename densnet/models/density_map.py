@@ -13,6 +13,7 @@ from densnet.nn.interaction import Interaction
 from densnet.nn.linear import SpeciesHarmonicLinear
 from densnet.nn.message import TwoBody
 from densnet.nn.product import SphereProduct
+from densnet.nn.radial import RadialContraction
 
 
 class DensityMap(nn.Module):
@@ -33,7 +34,8 @@ class DensityMap(nn.Module):
         super().__init__()
         sizes = config.density_map
         n_species = len(config.elements)
-        n_radial_in = config.n_radial * n_species**2
+        n_radial_in = config.n_contracted
+        self.radial = RadialContraction(config.n_radial, n_radial_in, n_species)
         c = sizes.n_channels
         l_density = int(whitening.l_of_m.max())
         self.irreps_out = o3.Irreps(
@@ -77,12 +79,13 @@ class DensityMap(nn.Module):
         (n_atoms,) float64
             ∫Δρ_A, electrons; they sum to zero.
         """
-        sums = self.two_body(edges.radial, edges.harmonics, edges.receivers, species.size(0))
+        radial = self.radial(edges.pair_functions)
+        sums = self.two_body(radial, edges.harmonics, edges.receivers, species.size(0))
         static = sums[: self.n_m_product]
         features = self.product(static, species)
         collected = [sums, features]
         for interaction in self.interactions:
-            features = interaction(features, static, edges, species)
+            features = interaction(features, static, radial, edges, species)
             collected.append(features)
         everything = torch.cat(collected, dim=2)
         components = self.readout(everything, one_hot)

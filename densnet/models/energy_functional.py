@@ -12,6 +12,7 @@ from densnet.nn.angular import n_harmonics
 from densnet.nn.edges import Edges
 from densnet.nn.interaction import Interaction, LocalInteraction
 from densnet.nn.linear import SpeciesHarmonicLinear
+from densnet.nn.radial import RadialContraction
 
 
 class EnergyFunctional(nn.Module):
@@ -42,6 +43,7 @@ class EnergyFunctional(nn.Module):
         self.n_m_in = n_harmonics(l_in)
         self.n_m_features = n_harmonics(sizes.l_features)
         self.n_m_product = n_harmonics(sizes.l_two_body)
+        self.radial = RadialContraction(config.n_radial, config.n_contracted, n_species)
         self.species = nn.Parameter(torch.randn(n_species, c))
         self.density = SpeciesHarmonicLinear(l_in, whitening.n_shells, c, n_species)
         n_exchanging = 0 if sizes.inputs == "density" else sizes.n_layers
@@ -50,7 +52,7 @@ class EnergyFunctional(nn.Module):
                 sizes.l_features,
                 sizes.l_two_body,
                 sizes.l_features,
-                config.n_radial * n_species**2,
+                config.n_contracted,
                 c,
                 n_species,
                 n_neighbours,
@@ -78,9 +80,10 @@ class EnergyFunctional(nn.Module):
         """
         start = self.initial_features(components, species, one_hot)
         features = start[: self.n_m_features]
+        radial = self.radial(edges.pair_functions)
         collected: list[Tensor] = []
         for interaction in self.interactions:
-            features = interaction(features, start, edges, species)
+            features = interaction(features, start, radial, edges, species)
             collected.append(features[0])
         for local_interaction in self.local_interactions:
             features = local_interaction(features, start, species)

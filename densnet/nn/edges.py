@@ -14,21 +14,17 @@ class Edges(NamedTuple):
 
     Parameters
     ----------
-    radial : (n_edges, n_species² · n_radial)
-        Radial functions in the slot of the pair of elements.
     distance_functions : (n_edges, n_radial)
-        The same functions without regard to elements.
+        Radial functions of the distance alone.
+    pair_functions : (n_edges, n_species² · n_radial)
+        The same in the slot of the pair of elements.
     harmonics : ((l_max + 1)², n_edges)
-    distance : (n_edges,), bohr
-    unit : (3, n_edges)
     receivers, senders : (n_edges,) int64
     """
 
-    radial: Tensor
     distance_functions: Tensor
+    pair_functions: Tensor
     harmonics: Tensor
-    distance: Tensor
-    unit: Tensor
     receivers: Tensor
     senders: Tensor
 
@@ -60,9 +56,8 @@ class EdgeEmbedding(nn.Module):
         receivers, senders : (n_edges,) int64
         """
         distance = torch.sqrt(torch.square(vectors).sum(dim=1))
-        unit = (vectors / distance.unsqueeze(1)).t()
         pair = species.index_select(0, receivers) * self.n_species
         pair = pair + species.index_select(0, senders)
-        functions, radial = self.radial(distance, pair)
-        harmonics = self.harmonics(unit)
-        return Edges(radial, functions, harmonics, distance, unit, receivers, senders)
+        functions, pair_functions = self.radial(distance, pair)
+        harmonics = self.harmonics((vectors / distance.unsqueeze(1)).t())
+        return Edges(functions, pair_functions, harmonics, receivers, senders)

@@ -41,13 +41,16 @@ class Interaction(nn.Module):
         )
         self.skip = HarmonicLinear(l_features, n_channels, n_channels)
 
-    def forward(self, features: Tensor, static: Tensor, edges: Edges, species: Tensor) -> Tensor:
+    def forward(
+        self, features: Tensor, static: Tensor, radial: Tensor, edges: Edges, species: Tensor
+    ) -> Tensor:
         """Update the features.
 
         Parameters
         ----------
         features : (at least (l_features + 1)², n_atoms, n_channels)
         static : ((l_two_body + 1)², n_atoms, n_channels)
+        radial : (n_edges, n_radial_in)
         edges : Edges
         species : (n_atoms,) int64
 
@@ -56,9 +59,7 @@ class Interaction(nn.Module):
         ((l_readout + 1)², n_atoms, n_channels)
         """
         low = features[: self.n_m]
-        neighbours = self.convolution(
-            low, edges.radial, edges.harmonics, edges.receivers, edges.senders
-        )
+        neighbours = self.convolution(low, radial, edges.harmonics, edges.receivers, edges.senders)
         updated = self.product(torch.cat([neighbours, static], dim=2), species)
         return torch.cat([updated[: self.n_m] + self.skip(low), updated[self.n_m :]], dim=0)
 

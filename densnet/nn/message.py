@@ -16,7 +16,7 @@ class TwoBody(nn.Module):
     ----------
     l_max : int
     n_radial_in : int
-        Length of the pair radial basis.
+        Radial functions of an edge.
     n_channels : int
     n_neighbours : float
         Typical number of neighbours; its square root divides the sum.
@@ -28,7 +28,8 @@ class TwoBody(nn.Module):
         super().__init__()
         self.n_m = n_harmonics(l_max)
         self.register_buffer("l_of_m", l_of_m(l_max), persistent=False)
-        weight = torch.randn(l_max + 1, n_radial_in, n_channels) / math.sqrt(n_neighbours)
+        scale = 1.0 / math.sqrt(n_radial_in * n_neighbours)
+        weight = scale * torch.randn(l_max + 1, n_radial_in, n_channels)
         self.weight = nn.Parameter(weight)
 
     def edges(self, radial: Tensor, harmonics: Tensor) -> Tensor:
@@ -108,28 +109,3 @@ def sum_over_neighbours(messages: Tensor, receivers: Tensor, n_nodes: int) -> Te
     shape = [messages.size(0), n_nodes, messages.size(2)]
     total = torch.zeros(shape, dtype=messages.dtype, device=messages.device)
     return total.index_add(1, receivers, messages)
-
-
-class Exchange(nn.Module):
-    """Σ_j [R^l_c(r_ij) Y_lm(r̂_ij) s_jc + R'^l_c(r_ij) h_j,lm,c]: scalars shape a filter, features pass.
-
-    dev
-    """
-
-    def __init__(self, l_filter, l_features, l_out, n_radial_in, n_in, n_channels, n_neighbours):
-        super().__init__()
-        self.mix = HarmonicLinear(l_features, n_in, n_channels)
-        self.scalars = nn.Parameter(torch.randn(n_in, n_channels) / math.sqrt(n_in))
-        self.filter = TwoBody(l_filter, n_radial_in, n_channels, n_neighbours)
-        weight = torch.randn(l_features + 1, n_radial_in, n_channels) / math.sqrt(n_neighbours)
-        self.passing = nn.Parameter(weight)
-        self.register_buffer("l_of_m", l_of_m(l_features), persistent=False)
-        self.n_f = n_harmonics(l_features)
-
-    def forward(self, features, radial, harmonics, receivers, senders):
-        mixed = self.mix(features).index_select(1, senders)
-        s = torch.mm(features[0], self.scalars).index_select(0, senders)
-        y = self.filter.edges(radial, harmonics) * s
-        p = torch.matmul(radial, self.passing).index_select(0, self.l_of_m) * mixed
-        m = torch.cat([y[: self.n_f] + p, y[self.n_f :]], dim=0)
-        return sum_over_neighbours(m, receivers, features.size(1))

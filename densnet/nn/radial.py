@@ -15,9 +15,6 @@ class PairRadialBasis(nn.Module):
     b_n(x) = (√2 x₀/√n_radial) sin(nπx)/x · (1 − x²)³ with x = r/r_c and x₀ = 1/4, where bonds are,
     so that random weights of unit variance give functions of about unit size there.
 
-    The output has a slot for each ordered pair of elements, so a matrix product with it is a radial
-    function of its own for each pair and channel.
-
     Parameters
     ----------
     cutoff : float, bohr
@@ -35,20 +32,12 @@ class PairRadialBasis(nn.Module):
     def __init__(self, cutoff: float, n_radial: int, n_species: int) -> None:
         super().__init__()
         self.cutoff = cutoff
-        self.n_species = n_species
         self.scale = BOND_FRACTION * math.sqrt(2.0 / n_radial)
-        self.n_out = n_radial * n_species * n_species
+        self.n_slots = n_radial * n_species * n_species
         frequencies = math.pi * torch.arange(1, n_radial + 1, dtype=torch.float64)
         self.register_buffer("frequencies", frequencies, persistent=False)
         pairs = torch.eye(n_species * n_species, dtype=torch.float64)
         self.register_buffer("pairs", pairs, persistent=False)
-
-    def radial(self, distance: Tensor) -> Tensor:
-        """Return the radial functions without pair types, (n_edges, n_radial)."""
-        x = (distance / self.cutoff).unsqueeze(1)
-        inside = torch.clamp(1.0 - x * x, min=0.0)
-        envelope = inside * inside * inside * (self.scale / x)
-        return torch.sin(x * self.frequencies) * envelope
 
     def forward(self, distance: Tensor, pair: Tensor) -> tuple[Tensor, Tensor]:
         """Evaluate the functions of all edges.
@@ -66,6 +55,27 @@ class PairRadialBasis(nn.Module):
         (n_edges, n_species² · n_radial)
             The same, zero outside the slot of the edge's pair of elements.
         """
-        functions = self.radial(distance)
+        x = (distance / self.cutoff).unsqueeze(1)
+        inside = torch.clamp(1.0 - x * x, min=0.0)
+        functions = torch.sin(x * self.frequencies) * (inside * inside * inside * (self.scale / x))
         slots = self.pairs.index_select(0, pair)
-        return functions, (slots.unsqueeze(2) * functions.unsqueeze(1)).view(-1, self.n_out)
+        return functions, (slots.unsqueeze(2) * functions.unsqueeze(1)).view(-1, self.n_slots)
+
+
+class RadialContraction(nn.Module):
+    """R_k(r; Z_i, Z_j) = Σ_n b_n(r) V^ij_nk, weights of its own for each ordered pair of elements.
+
+    The layers mix the R_k into channels, the same way for every pair of elements.
+
+    Parameters
+    ----------
+    n_radial, n_contracted, n_species : int
+    """
+
+    def __init__(self, n_radial: int, n_contracted: int, n_species: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(n_radial * n_species**2, n_contracted))
+
+    def forward(self, pair_functions: Tensor) -> Tensor:
+        """Return (n_edges, n_contracted) from (n_edges, n_species² · n_radial)."""
+        return torch.mm(pair_functions, self.weight)

@@ -77,7 +77,7 @@ class TrainingConfig:
     n_train : int or None
         Use only the first so many training frames (for learning curves); None: all.
     cutoff_bohr : float
-    n_radial : int
+    n_radial, n_contracted : int
     density_map, energy_functional
         Sizes of the networks.
     density, energy, joint : StageConfig
@@ -100,6 +100,7 @@ class TrainingConfig:
     n_train: int | None = None
     cutoff_bohr: float = 10.0
     n_radial: int = 12
+    n_contracted: int = 16
     density_map: DensityMapConfig = field(default_factory=DensityMapConfig)
     energy_functional: EnergyFunctionalConfig = field(default_factory=EnergyFunctionalConfig)
     loss: LossConfig = field(default_factory=LossConfig)

@@ -283,6 +283,7 @@ def build_model(config: TrainingConfig, basis: DensityBasis, sets: list[Frames])
         elements=elements,
         cutoff=config.cutoff_bohr,
         n_radial=config.n_radial,
+        n_contracted=config.n_contracted,
         density_map=config.density_map,
         energy_functional=config.energy_functional,
     )
