@@ -39,6 +39,7 @@ from densnet.spectra.run_directory import load_run, model_name
 from densnet.spectra.signals import SegmentFiles, Signal, load_signals
 from densnet.spectra.spectrum import Spectrum
 from densnet.spectra.vibrational_density import vibrational_density
+from densnet.units import AU_FS, AU_WAVENUMBER_CM1
 
 
 def compute_spectra(args: argparse.Namespace) -> dict[str, Any]:
@@ -61,6 +62,7 @@ def compute_spectra(args: argparse.Namespace) -> dict[str, Any]:
         if not getattr(args, kind):
             continue
         signals, spectrum = spectrum_of(kind, args, segments, resolution)
+        check_sampling(signals, args.range[1])
         entry = describe_signals(signals)
         remarks = remark_lines(args, entry)
         shown = spectrum.cut(*args.range)
@@ -137,6 +139,17 @@ def spectrum_of(
     if kind == "raman":
         return signals, raman(signals, resolution).total
     return signals, infrared(signals, resolution, exact_derivative=exact)
+
+
+def check_sampling(signals: Sequence[Signal], high_cm1: float) -> None:
+    """Refuse a range beyond what the spacing of the rows can show."""
+    spacing = signals[0].timestep_au
+    reach = np.pi / spacing * AU_WAVENUMBER_CM1
+    if high_cm1 > reach:
+        raise InputError(
+            f"rows every {spacing * AU_FS:.3g} fs show wavenumbers only up to {reach:.0f} cm⁻¹, and "
+            f"what lies above is folded back; write rows more often or lower --range {high_cm1:g}"
+        )
 
 
 def describe_signals(signals: Sequence[Signal]) -> dict[str, Any]:

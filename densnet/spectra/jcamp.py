@@ -51,12 +51,10 @@ def load_jcamp(path: Path) -> MeasuredSpectrum:
         if pairs.size % 2:
             raise DataError(f"{path}: an odd number of values in XYPOINTS; the file is cut short?")
         x, y = pairs[0::2] * x_factor, pairs[1::2]
+        _check_count(path, header, len(x))
     else:
         raise DataError(f"{path}: the table has the form {form!r}, not (X++(Y..Y)) or (XY..XY)")
     y = y * y_factor
-    expected = header.get("NPOINTS")
-    if expected and len(x) != int(float(expected)):
-        raise DataError(f"{path}: {len(x)} points, but NPOINTS says {expected}; cut short?")
     x = _to_wavenumbers(path, x, header.get("XUNITS", "1/CM"))
     units = header.get("YUNITS", "ABSORBANCE")
     order = np.argsort(x, kind="stable")
@@ -110,6 +108,7 @@ def _read_steps(
         starts.append((len(values), first * x_factor))
         values.extend(rest)
     n = len(values)
+    _check_count(path, header, n)
     first_x = _number(header, "FIRSTX", starts[0][1])
     if "LASTX" in header and n > 1:
         step = (_number(header, "LASTX", 0.0) - first_x) / (n - 1)
@@ -124,6 +123,12 @@ def _read_steps(
                 "points are missing or doubled"
             )
     return np.linspace(first_x, first_x + step * (n - 1), n), np.array(values)
+
+
+def _check_count(path: Path, header: dict[str, str], n_points: int) -> None:
+    expected = header.get("NPOINTS")
+    if expected and n_points != int(float(expected)):
+        raise DataError(f"{path}: {n_points} points, but NPOINTS says {expected}; cut short?")
 
 
 def _to_wavenumbers(path: Path, x: Array, units: str) -> Array:
