@@ -107,13 +107,13 @@ def test_a_run_that_is_killed_goes_on_without_a_lost_or_doubled_frame(run_folder
 
 
 def worker_processes(parent: int) -> list[int]:
-    listing = subprocess.run(
-        ["ps", "-o", "pid=", "-o", "args=", "--ppid", str(parent)],
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout
-    return [int(line.split()[0]) for line in listing.splitlines() if "spawn_main" in line]
+    found = []
+    for children in Path(f"/proc/{parent}/task").glob("*/children"):
+        for child in children.read_text().split():
+            command = Path(f"/proc/{child}/cmdline")
+            if command.exists() and b"spawn_main" in command.read_bytes():
+                found.append(int(child))
+    return found
 
 
 def test_a_killed_worker_is_reported_and_the_run_can_go_on(run_folder: Path) -> None:
