@@ -91,6 +91,7 @@ def export_bundle(model: DensNet, basis: DensityBasis, provenance: Provenance, p
         "name": provenance.name,
         "elements": list(model.config.elements),
         "cutoff": model.config.cutoff,
+        "n_neighbours": model.n_neighbours,
         "charge": provenance.charge,
         "basis": {"name": basis.name, "sha256": basis.sha256},
         "level": dict(provenance.level),

@@ -65,7 +65,7 @@ class EnergyFunctional(nn.Module):
         )
         self.hidden = nn.Linear(c * sizes.n_layers, sizes.n_hidden)
         self.out = nn.Linear(sizes.n_hidden, 1)
-        self.direct = nn.Parameter(torch.randn(c * sizes.n_layers, 1) / math.sqrt(c))
+        self.direct = nn.Parameter(0.1 * torch.randn(c * sizes.n_layers, 1) / math.sqrt(c))
 
     def forward(self, components: Tensor, edges: Edges, species: Tensor, one_hot: Tensor) -> Tensor:
         """Return the energies of the atoms, (n_atoms,).

@@ -1,0 +1,66 @@
+"""The ASE calculator: units, dipole access, and refusals."""
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.calculators.test import gradient_test
+
+from densnet.calculators.ase import DensNetCalculator
+from densnet.errors import InputError, UnitsError
+from densnet.export.runtime import load_model
+from densnet.units import AU_DEBYE, BOHR_ANGSTROM, HARTREE_EV
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load_model("ethanol", dtype="float64")
+
+
+@pytest.fixture
+def atoms(model, rng):
+    positions = model.template_positions + 0.05 * rng.normal(size=(9, 3))
+    result = Atoms(model.template_numbers, positions * BOHR_ANGSTROM)
+    result.calc = DensNetCalculator(model)
+    return result
+
+
+def test_results_are_the_models_in_ase_units(atoms, model):
+    expected = model.evaluate(atoms.numbers, atoms.positions / BOHR_ANGSTROM)
+    assert atoms.get_potential_energy() == pytest.approx(expected.energy[0] * HARTREE_EV)
+    np.testing.assert_allclose(
+        atoms.get_forces(), expected.forces[0] * HARTREE_EV / BOHR_ANGSTROM, rtol=1e-12
+    )
+    np.testing.assert_allclose(atoms.get_dipole_moment(), expected.dipole[0] * BOHR_ANGSTROM)
+    # About 1.6 D for either conformer of ethanol.
+    debye = np.linalg.norm(atoms.get_dipole_moment()) / BOHR_ANGSTROM * AU_DEBYE
+    assert 1.0 < debye < 2.3
+    assert abs(atoms.get_charges().sum()) < 1e-10
+
+
+def test_ases_own_finite_differences_agree_with_the_forces(atoms):
+    analytic, numerical = gradient_test(atoms, indices=[2, 8])
+    np.testing.assert_allclose(analytic, numerical, atol=1e-5)
+
+
+def test_a_big_box_changes_nothing_and_has_a_stress(atoms):
+    energy = atoms.get_potential_energy()
+    atoms.set_cell([20.0, 20.0, 20.0])
+    atoms.pbc = True
+    assert atoms.get_potential_energy() == pytest.approx(energy, abs=1e-9)
+    assert atoms.get_stress().shape == (6,)
+
+
+def test_half_periodic_cells_and_stress_of_molecules_are_refused(atoms):
+    with pytest.raises(InputError, match="has no stress"):
+        atoms.get_stress()
+    atoms.set_cell([20.0, 20.0, 20.0])
+    atoms.pbc = (True, True, False)
+    with pytest.raises(InputError, match="periodic in all three"):
+        atoms.get_potential_energy()
+
+
+def test_bohr_passed_as_angstrom_is_noticed(model):
+    squeezed = Atoms(model.template_numbers, model.template_positions * BOHR_ANGSTROM**2)
+    squeezed.calc = DensNetCalculator(model)
+    with pytest.raises(UnitsError, match="bohr apart"):
+        squeezed.get_potential_energy()

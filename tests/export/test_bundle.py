@@ -1,0 +1,167 @@
+"""A bundle keeps what was exported, and notices every way in which it can be broken."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from densnet.errors import BundleError, InputError, NonFiniteError, UnknownElementError
+from densnet.export import bundle as bundle_module
+from densnet.export.bundle import Provenance, export_bundle
+from densnet.export.contents import find_bundle, shipped_bundles
+from densnet.export.runtime import load_model
+from densnet.models.io import model_from_dict
+from tests.tolerances import SINGLE_RELATIVE, SYMMETRY
+
+
+@pytest.fixture(scope="module")
+def ethanol():
+    return load_model("ethanol", dtype="float64")
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    """A copy of the shipped ethanol bundle, as a folder."""
+    folder = tmp_path_factory.mktemp("bundle") / "ethanol"
+    shutil.copytree(find_bundle("ethanol"), folder)
+    return folder
+
+
+@pytest.fixture
+def copy(path, tmp_path):
+    shutil.copytree(path, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def test_the_shipped_model_loads_by_name():
+    assert "ethanol" in shipped_bundles()
+    model = load_model("ethanol")
+    prediction = model.evaluate(model.template_numbers, model.template_positions)
+    assert np.abs(prediction.forces).max() < 1e-4
+
+
+@pytest.mark.parametrize("file", ["model.pt", "probes.npz", "basis.json", "weights.npz"])
+def test_one_flipped_bit_is_noticed(copy, file):
+    content = bytearray((copy / file).read_bytes())
+    content[len(content) // 2] ^= 4
+    (copy / file).write_bytes(content)
+    with pytest.raises(BundleError, match=f"{file} was altered"):
+        load_model(copy)
+
+
+def test_a_truncated_file_is_noticed(copy):
+    content = (copy / "model.pt").read_bytes()
+    (copy / "model.pt").write_bytes(content[: len(content) // 2])
+    with pytest.raises(BundleError, match="altered or damaged"):
+        load_model(copy)
+
+
+def test_a_missing_file_and_a_missing_manifest_are_noticed(copy):
+    (copy / "probes.npz").unlink()
+    with pytest.raises(BundleError, match=r"lacks probes\.npz"):
+        load_model(copy)
+    (copy / "manifest.json").write_text("{")
+    with pytest.raises(BundleError, match="is not JSON"):
+        load_model(copy)
+
+
+def test_a_model_that_computes_something_else_fails_its_probes(copy):
+    import hashlib
+
+    module = torch.jit.load(copy / "model.pt")
+    with torch.no_grad():
+        next(p for n, p in module.named_parameters() if n.endswith("readout.weight")).mul_(1.01)
+    torch.jit.save(module, copy / "model.pt")
+    manifest = json.loads((copy / "manifest.json").read_text())
+    digest = hashlib.sha256((copy / "model.pt").read_bytes()).hexdigest()
+    manifest["files"]["model.pt"] = digest
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(BundleError, match="does not reproduce its stored"):
+        load_model(copy)
+
+
+def test_unknown_formats_and_names_are_refused(copy):
+    manifest = json.loads((copy / "manifest.json").read_text())
+    (copy / "manifest.json").write_text(json.dumps({**manifest, "format": 99}))
+    with pytest.raises(BundleError, match="bundle format 99"):
+        load_model(copy)
+    with pytest.raises(InputError, match=r"no model .water..*ethanol"):
+        load_model("water")
+
+
+def test_wrong_structures_are_refused_with_the_reason(ethanol):
+    numbers, positions = ethanol.template_numbers, ethanol.template_positions
+    with pytest.raises(UnknownElementError, match=r"knows nothing of Z = \[16\]"):
+        ethanol.evaluate(np.where(numbers == 8, 16, numbers), positions)
+    broken = positions.copy()
+    broken[4, 1] = np.nan
+    with pytest.raises(NonFiniteError, match="atom 4"):
+        ethanol.evaluate(numbers, broken)
+    with pytest.raises(InputError, match=r"shape \(9, 3\)"):
+        ethanol.evaluate(numbers, positions[:8])
+
+
+def test_single_precision_is_close_to_double(ethanol, rng):
+    single = load_model("ethanol", dtype="float32")
+    structures = ethanol.template_positions + 0.1 * rng.normal(size=(4, 9, 3))
+    numbers = ethanol.template_numbers
+    exact, rounded = ethanol.evaluate(numbers, structures), single.evaluate(numbers, structures)
+    scale = np.abs(exact.forces).max()
+    assert np.abs(rounded.forces - exact.forces).max() < 20.0 * SINGLE_RELATIVE * scale
+    np.testing.assert_allclose(rounded.dipole, exact.dipole, atol=20.0 * SINGLE_RELATIVE)
+    # Charges are summed in float64 whatever the precision of the network.
+    assert np.abs(rounded.charges.sum(axis=1)).max() < 1e-12
+
+
+def test_a_zip_and_a_folder_hold_the_same_model(ethanol, tmp_path, path):
+    from densnet.export.contents import read_contents, write_contents
+
+    manifest, files, _ = read_contents(path)
+    manifest.pop("files")
+    manifest.pop("format")
+    write_contents(tmp_path / "ethanol.zip", manifest, files)
+    zipped = load_model(tmp_path / "ethanol.zip", dtype="float64")
+    first = zipped.evaluate(ethanol.template_numbers, ethanol.template_positions)
+    second = ethanol.evaluate(ethanol.template_numbers, ethanol.template_positions)
+    np.testing.assert_array_equal(first.forces, second.forces)
+
+
+def test_the_weights_outlive_torchscript(ethanol, path, tmp_path):
+    """Rebuild the network from weights.npz and the archive's extra files, and export it again."""
+    extra = {"config.json": "", "basis.json": ""}
+    torch.jit.load(path / "model.pt", _extra_files=extra)
+    stored = np.load(path / "weights.npz", allow_pickle=False)
+    manifest = json.loads((path / "manifest.json").read_text())
+    model, basis = model_from_dict(
+        {
+            "format": 1,
+            "config": extra["config.json"],
+            "basis": extra["basis.json"],
+            "n_neighbours": manifest["n_neighbours"],
+            "weights": {name: torch.from_numpy(stored[name]) for name in stored.files},
+        }
+    )
+    assert basis.sha256 == ethanol.basis.sha256
+    provenance = Provenance(
+        name="copy",
+        numbers=ethanol.template_numbers,
+        positions=ethanol.template_positions,
+        charge=0,
+        level={},
+        training_sha256="",
+        accuracy={},
+    )
+    export_bundle(model, basis, provenance, tmp_path / "again")
+    again = load_model(tmp_path / "again", dtype="float64")
+    first = again.evaluate(ethanol.template_numbers, ethanol.template_positions)
+    second = ethanol.evaluate(ethanol.template_numbers, ethanol.template_positions)
+    np.testing.assert_allclose(first.energy, second.energy, atol=SYMMETRY)
+    np.testing.assert_allclose(first.coefficients, second.coefficients, atol=SYMMETRY)
+
+
+def test_a_model_without_a_minimum_is_not_exported(ethanol):
+    far = ethanol.template_positions * 2.0
+    with pytest.raises(InputError, match="no minimum near"):
+        bundle_module.relax(ethanol, ethanol.template_numbers, far)

@@ -1,0 +1,55 @@
+"""A small training set: frames of the shipped ethanol labels."""
+
+from pathlib import Path
+
+import pytest
+
+from densnet.data.store import FrameFile
+from densnet.data.writer import FrameWriter
+from densnet.models import DensityMapConfig, EnergyFunctionalConfig
+from densnet.training.config import StageConfig, TrainingConfig
+
+LABELS = Path(__file__).parents[2] / "examples" / "01_ethanol" / "ethanol.h5"
+COLUMNS = ("positions", "energy", "forces", "dipole", "coefficients", "temperature")
+
+
+@pytest.fixture(scope="session")
+def labels(tmp_path_factory):
+    """Twelve training and four validation frames, in a file of their own."""
+    path = tmp_path_factory.mktemp("labels") / "ethanol.h5"
+    everything = FrameFile.read(LABELS)
+    attributes = {
+        name: everything.attributes[name] for name in ("level", "basis_name", "basis_sha256")
+    }
+    with FrameWriter(path, everything.numbers, attributes) as writer:
+        identity = 0
+        for tag, count in (("train", 12), ("validation", 4)):
+            frames = FrameFile.read(LABELS, select={"tag": tag})
+            for k in range(count):
+                values = {name: frames[name][k] for name in COLUMNS}
+                writer.append({"frame": identity, "tag": tag, **values})
+                identity += 1
+    return path
+
+
+@pytest.fixture
+def make_config(labels, tmp_path):
+    """Return a function that makes a configuration of a tiny network; keywords replace fields."""
+
+    def make(name="run", **changes):
+        values = {
+            "data": (labels,),
+            "output": tmp_path / name,
+            "basis": "densnet-dz-367",
+            "density": StageConfig(epochs=3, learning_rate=3e-3, batch_size=4, warmup_steps=2),
+            "energy": StageConfig(epochs=2, learning_rate=3e-3, batch_size=4, warmup_steps=2),
+            "joint": StageConfig(epochs=2, learning_rate=1e-3, batch_size=4, warmup_steps=2),
+            "n_radial": 6,
+            "n_contracted": 6,
+            "density_map": DensityMapConfig(n_channels=4),
+            "energy_functional": EnergyFunctionalConfig(n_channels=4, n_layers=1),
+            "validate_every": 1,
+        }
+        return TrainingConfig(**{**values, **changes})
+
+    return make

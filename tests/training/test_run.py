@@ -1,0 +1,159 @@
+"""Training learns, resumes to the same result after a kill, and refuses data it cannot use."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import h5py
+import numpy as np
+import pytest
+import torch
+import yaml
+
+import densnet.training.frames as frames_module
+from densnet.errors import DataError, InputError, MissingLabelError
+from densnet.models.io import model_from_dict
+from densnet.training.checkpoint import load_checkpoint, save_checkpoint
+from densnet.training.config import StageConfig
+from densnet.training.run import TrainingRun
+
+
+def weights_of(path):
+    return load_checkpoint(path)["weights"]
+
+
+def test_every_stage_lowers_its_error(make_config):
+    config = make_config(
+        density=StageConfig(epochs=12, learning_rate=5e-3, batch_size=4, warmup_steps=2),
+        energy=StageConfig(epochs=12, learning_rate=5e-3, batch_size=4, warmup_steps=2),
+    )
+    run = TrainingRun(config)
+    model, _ = model_from_dict(load_checkpoint(run.run()))
+    rows = {
+        stage: [r for r in run.history if r["stage"] == stage] for stage in ("density", "energy")
+    }
+    assert rows["density"][-1]["coulomb"] < 0.5 * rows["density"][0]["coulomb"]
+    assert (
+        rows["energy"][-1]["forces_mae_mev_angstrom"]
+        < 0.8 * rows["energy"][0]["forces_mae_mev_angstrom"]
+    )
+    # The energy stage leaves the density map alone.
+    assert rows["energy"][0]["coulomb"] == pytest.approx(rows["energy"][-1]["coulomb"], rel=1e-12)
+    assert model.config.cutoff == config.cutoff_bohr
+
+
+def test_a_killed_training_resumes_to_the_same_weights(make_config, tmp_path):
+    whole = TrainingRun(make_config("whole")).run()
+    config = make_config("killed")
+    text = tmp_path / "train.yaml"
+    content = {
+        "data": [str(config.data[0])],
+        "output": str(config.output),
+        "basis": config.basis,
+        "n_radial": 6,
+        "n_contracted": 6,
+        "validate_every": 1,
+        "density_map": {"n_channels": 4},
+        "energy_functional": {"n_channels": 4, "n_layers": 1},
+    }
+    for stage in ("density", "energy", "joint"):
+        settings = getattr(config, stage)
+        content[stage] = {
+            "epochs": settings.epochs,
+            "learning_rate": settings.learning_rate,
+            "batch_size": 4,
+            "warmup_steps": 2,
+        }
+    text.write_text(yaml.safe_dump(content))
+    command = [sys.executable, "-m", "densnet", "train", str(text)]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, env={**os.environ})
+    deadline = time.monotonic() + 120.0
+    checkpoint = config.output / "checkpoint.pt"
+    while not checkpoint.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert checkpoint.exists()
+    assert not (config.output / "model.ckpt").exists()
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL, timeout=300)
+    first, second = weights_of(whole), weights_of(config.output / "model.ckpt")
+    for name, value in first.items():
+        assert torch.equal(value, second[name]), name
+
+
+def test_a_resume_under_other_settings_is_refused(make_config):
+    config = make_config(energy=StageConfig(0, 1e-3), joint=StageConfig(0, 1e-3))
+    TrainingRun(config).run()
+    with pytest.raises(InputError, match="other settings of seed"):
+        TrainingRun(replace(config, seed=2)).run()
+
+
+def test_a_truncated_checkpoint_is_refused(tmp_path):
+    path = tmp_path / "checkpoint.pt"
+    save_checkpoint(path, {"weights": {"a": torch.ones(1000)}})
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(DataError, match="not a readable checkpoint"):
+        load_checkpoint(path)
+
+
+def test_missing_labels_are_an_error_before_training(make_config, labels, tmp_path):
+    broken = tmp_path / "broken.h5"
+    broken.write_bytes(labels.read_bytes())
+    with h5py.File(broken, "r+") as file:
+        file["forces"][3] = np.nan
+    with pytest.raises(MissingLabelError, match="forces is missing or not finite in 1 of 12"):
+        TrainingRun(make_config(data=(broken,)))
+
+
+def test_coefficients_in_another_basis_are_refused(make_config, labels, tmp_path):
+    broken = tmp_path / "other.h5"
+    broken.write_bytes(labels.read_bytes())
+    with h5py.File(broken, "r+") as file:
+        file.attrs["basis_sha256"] = "0" * 64
+    with pytest.raises(InputError, match="refit them"):
+        TrainingRun(make_config(data=(broken,)))
+
+
+def test_the_density_loss_is_made_by_the_kernel(make_config, monkeypatch):
+    calls = []
+    for name in ("coulomb_metric", "overlap"):
+        original = getattr(frames_module, name)
+
+        def counted(*arguments, original=original, name=name, **options):
+            calls.append(name)
+            return original(*arguments, **options)
+
+        monkeypatch.setattr(frames_module, name, counted)
+    TrainingRun(make_config())
+    # One metric and one overlap for each of the 16 frames.
+    assert calls.count("coulomb_metric") == calls.count("overlap") == 16
+
+
+def test_two_processes_train_together(make_config, tmp_path):
+    """Data-parallel by torchrun: the same batches, gradients summed over two processes."""
+    config = make_config("parallel", energy=StageConfig(1, 1e-3, batch_size=4))
+    script = tmp_path / "train.py"
+    script.write_text(
+        "import pickle, sys\n"
+        "from densnet.training.run import TrainingRun\n"
+        "TrainingRun(pickle.load(open(sys.argv[1], 'rb'))).run()\n"
+    )
+    import pickle
+
+    (tmp_path / "config.pickle").write_bytes(pickle.dumps(config))
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
+    command += ["--master-port", "0", str(script), str(tmp_path / "config.pickle")]
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL, timeout=300)
+    alone = TrainingRun(replace(config, output=tmp_path / "alone"))
+    alone.run()
+    together = load_checkpoint(config.output / "checkpoint.pt")
+    history = json.loads(together["history"])
+    # Noise on the coefficients is drawn per process, so only the density stage is comparable.
+    for a, b in zip(alone.history, history, strict=True):
+        if a["stage"] == "density":
+            assert a["coulomb"] == pytest.approx(b["coulomb"], rel=1e-3)
