@@ -85,12 +85,17 @@ class Pair:
     driver_command : tuple of str
     socket_name : str
         Of the unix socket; empty for TCP.
+    server_program : str
+        What is given the input.
+    restarts : int
+        Drivers that were replaced so far.
     """
 
     directory: Path
     input_name: str
     driver_command: tuple[str, ...]
     socket_name: str
+    server_program: str = "i-pi"
     restarts: int = 0
     _early_deaths: int = field(default=0, repr=False)
     _log_offset: int = field(default=0, repr=False)
@@ -103,7 +108,7 @@ class Pair:
             remove_stale_socket(self.socket_name)
         with open(self.directory / "i-pi.log", "ab") as log:
             self._server = subprocess.Popen(
-                [find_program("i-pi"), self.input_name],
+                [find_program(self.server_program), self.input_name],
                 cwd=self.directory,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -1,0 +1,117 @@
+"""From settings to stages, and i-PI's own parser on what is written."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ipi.inputs.simulation import InputSimulation
+from ipi.utils.io.inputs.io_xml import xml_parse_string
+
+from densnet.errors import InputError
+from densnet.simulate.ensembles import ENSEMBLES, GLE_TIMES_FS, broadband_gle
+from densnet.simulate.plan import Molecule, Settings, Stage, plan_stages
+from densnet.units import AU_FS
+from tests.ipi_driver.elastic_ethanol import NUMBERS, POSITIONS, SYMBOLS
+
+MOLECULE = Molecule("elastic", "0" * 64, tuple(SYMBOLS), tuple(NUMBERS.tolist()), POSITIONS, 0)
+
+
+def stages(settings: Settings) -> list[Stage]:
+    return list(itertools.chain(*plan_stages(settings, MOLECULE, Path("run"))))
+
+
+def parse(xml: str) -> InputSimulation:
+    simulation = InputSimulation()
+    simulation.parse(xml_parse_string(xml).fields[0][1])
+    return simulation
+
+
+@pytest.mark.parametrize("ensemble", ENSEMBLES)
+@pytest.mark.parametrize("replicas", [1, 3])
+def test_ipi_parses_every_ensemble(ensemble: str, replicas: int) -> None:
+    beads = min(ENSEMBLES[ensemble].beads, 4)
+    settings = Settings("elastic", ensemble=ensemble, replicas=replicas, beads=beads)
+    for stage in stages(settings):
+        simulation = parse(stage.input.xml())
+        systems = [value for name, value in simulation.extra if name == "system"]
+        assert len(systems) == replicas
+        socket = dict(simulation.extra)["ffsocket"]
+        assert socket.batch_size.fetch() == replicas * beads
+        assert socket.timeout.fetch() > 0
+        assert socket.latency.fetch() <= 1e-3
+        assert simulation.safe_stride.fetch() > 1
+        assert simulation.threading.fetch() == (replicas > 1)
+
+
+def test_replicas_are_shared_among_processes() -> None:
+    groups = plan_stages(Settings("elastic", replicas=7, processes=3), MOLECULE, Path("run"))
+    assert [group[-1].input.n_replicas for group in groups] == [3, 2, 2]
+    names = [segment.name for group in groups for segment in group[-1].segments()]
+    assert names == [f"nve-{k:02d}" for k in range(7)]
+    addresses = {stage.input.transport.address for group in groups for stage in group}
+    assert len(addresses) == 3
+
+
+def test_every_process_and_stage_has_its_own_seed() -> None:
+    seeds = [
+        stage.input.seed
+        for seed in (1, 2, 3)
+        for stage in stages(Settings("elastic", replicas=4, processes=4, seed=seed))
+    ]
+    assert len(set(seeds)) == len(seeds)
+
+
+def test_thermalisation_is_not_used_for_spectra() -> None:
+    first, second = stages(Settings("elastic"))
+    assert [s.use_for_spectrum for s in first.segments()] == [False]
+    assert first.segments()[0].dipole_files == ()
+    assert [s.use_for_spectrum for s in second.segments()] == [True]
+    assert second.from_stage == first.directory
+    (pimd,) = stages(Settings("elastic", ensemble="pimd", beads=4, thermalise_steps=0))
+    assert not pimd.segments()[0].use_for_spectrum
+
+
+def test_bead_files_are_numbered_as_ipi_numbers_them() -> None:
+    (stage,) = stages(
+        Settings("elastic", ensemble="trpmd", beads=12, thermalise_steps=0, position_stride=5)
+    )
+    (segment,) = stage.segments()
+    assert segment.dipole_files[3] == "01_trpmd/densnet.dipole_03"
+    assert segment.position_files[11] == "01_trpmd/densnet.pos_11.xyz"
+    assert len(segment.dipole_files) == 12
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"ensemble": "npt"},
+        {"steps": 0},
+        {"timestep_fs": -0.5},
+        {"temperature_kelvin": 0.0},
+        {"replicas": 2, "processes": 3},
+        {"tau_fs": 0.0},
+        {"dipole_stride": -1},
+    ],
+)
+def test_senseless_settings_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(InputError):
+        Settings("elastic", **wrong)  # type: ignore[arg-type]
+
+
+def test_settings_survive_the_disk(tmp_path: Path) -> None:
+    settings = Settings("elastic", ensemble="nvt-svr", tau_fs=250.0, replicas=3)
+    settings.save(tmp_path)
+    assert Settings.load(tmp_path) == settings
+    with pytest.raises(InputError, match="no run to resume"):
+        Settings.load(tmp_path / "elsewhere")
+
+
+def test_the_gle_has_the_friction_it_promises() -> None:
+    drift = np.array(broadband_gle(100.0))
+    # Schur complement: the friction of slow motion once the auxiliary momenta have relaxed.
+    slow = drift[0, 0] - drift[0, 1:] @ np.linalg.solve(drift[1:, 1:], drift[1:, 0])
+    assert slow == pytest.approx(AU_FS / 100.0, rel=1e-12)
+    # A + Aᵀ ≥ 0: the noise that keeps C = kT·1 exists.
+    assert np.linalg.eigvalsh(drift + drift.T).min() > -1e-15
+    assert drift.shape == (len(GLE_TIMES_FS) + 1,) * 2
