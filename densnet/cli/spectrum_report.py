@@ -147,7 +147,7 @@ def check_sampling(signals: Sequence[Signal], high_cm1: float) -> None:
     reach = np.pi / spacing * AU_WAVENUMBER_CM1
     if high_cm1 > reach:
         raise InputError(
-            f"rows every {spacing * AU_FS:.3g} fs show wavenumbers only up to {reach:.0f} cm⁻¹, and "
+            f"rows every {spacing * AU_FS:.3g} fs show wavenumbers only up to {reach:.0f} cm⁻¹, "
             f"what lies above is folded back; write rows more often or lower --range {high_cm1:g}"
         )
 

@@ -71,16 +71,17 @@ def parity(panels: Sequence[ParityPanel], path: Path | str, *, heading: str = ""
     """
     if not panels:
         raise InputError("a parity picture needs at least one panel")
-    columns = min(len(panels), 4 if len(panels) == 4 else 3)
+    columns = 2 if len(panels) in (2, 4) else min(len(panels), 3)
     rows = -(-len(panels) // columns)
     side = TWO_COLUMNS / max(columns, 2)
     with house_style():
-        figure = new_figure(side * columns, (side + 0.35) * rows + (0.3 if heading else 0.0))
+        figure = new_figure(side * columns, (side + 0.2) * rows + (0.25 if heading else 0.0))
         grid = figure.subplots(rows, columns, squeeze=False)
         for axes, panel in zip(grid.flat, panels, strict=False):
             _draw_panel(axes, panel)
         for axes in list(grid.flat)[len(panels) :]:
             axes.set_axis_off()
+        figure.align_labels()
         if heading:
             figure.suptitle(heading, x=0.01, ha="left", fontsize=10.5, fontweight="bold")
         return save_figure(figure, path)
@@ -104,16 +105,16 @@ def _draw_panel(axes: Axes, panel: ParityPanel) -> None:
         mae, rmse = np.abs(error).mean(), np.sqrt((error**2).mean())
         name = f"{label}: " if len(pairs) > 1 or label else ""
         lines.append((f"{name}MAE {mae:.3g}, RMSE {rmse:.3g}", colour))
-    axes.set(xlim=limits, ylim=limits, aspect="equal")
+    axes.set(xlim=limits, ylim=limits, box_aspect=1)
     light_grid(axes)
     axes.set_title(panel.title)
     axes.set_xlabel(f"reference / {panel.unit}")
     axes.set_ylabel(f"predicted / {panel.unit}")
     error_unit = panel.error_unit or panel.unit
-    for k, (text, colour) in enumerate([(f"errors in {error_unit}", FAINT), *lines]):
+    for k, (text, colour) in enumerate(reversed(lines)):
         axes.text(
-            0.04, 0.97 - 0.075 * k, text, transform=axes.transAxes, color=colour,
-            fontsize=6.8, va="top",
+            0.98, 0.03 + 0.07 * k, text, transform=axes.transAxes, color=colour,
+            fontsize=6.3, ha="right", va="bottom",
         )  # fmt: skip
     _draw_errors(axes, pairs, panel.error_factor, error_unit)
 
@@ -121,10 +122,10 @@ def _draw_panel(axes: Axes, panel: ParityPanel) -> None:
 def _draw_errors(
     axes: Axes, pairs: Mapping[str, tuple[Array, Array]], factor: float, unit: str
 ) -> None:
-    """Histogram of the errors in the lower right corner, between the 0.5 and 99.5 percentiles."""
+    """Histogram of the errors in the upper left corner, between the 0.5 and 99.5 percentiles."""
     errors = [(y - x) * factor for x, y in pairs.values()]
     reach = max(float(np.quantile(np.abs(error), 0.995)) for error in errors) or 1.0
-    inset = axes.inset_axes((0.6, 0.11, 0.37, 0.24))
+    inset = axes.inset_axes((0.05, 0.71, 0.37, 0.25))
     bins = np.linspace(-reach, reach, 41).tolist()
     for error, colour in zip(errors, CYCLE, strict=False):
         inset.hist(error, bins=bins, density=True, histtype="stepfilled", color=colour, alpha=0.45)
