@@ -12,7 +12,6 @@ from rich.console import Console
 from densnet.cli.spectrum_pictures import draw, measurement_to_draw
 from densnet.cli.spectrum_tables import areas_as_table, bands_as_table, scores_as_table
 from densnet.errors import InputError
-from densnet.spectra.ase_trajectory import load_ase_signal
 from densnet.spectra.assessment import (
     SKETCH_RESOLUTION_CM1,
     Assessment,
@@ -89,6 +88,15 @@ def find_segments(args: argparse.Namespace) -> list[SegmentFiles]:
     """Segments of the run directories, or of the files named one by one."""
     if args.runs:
         return [segment for directory in args.runs for segment in load_run(directory)]
+    if args.trajectory:
+        # One file has it all; what it lacks is noticed when it is read.
+        everything = ("dipole", "positions", "velocities")
+        return group_files(
+            dict.fromkeys(everything, args.trajectory),
+            timestep_fs=args.timestep_fs,
+            temperature_kelvin=args.temperature,
+            independent=True,
+        )
     files = {
         "dipole": args.dipole,
         "dipole_derivative": args.dipole_derivative,
@@ -96,8 +104,6 @@ def find_segments(args: argparse.Namespace) -> list[SegmentFiles]:
         "positions": args.positions,
         "velocities": args.velocities,
     }
-    if not any(files.values()):
-        return []
     return group_files(
         files,
         timestep_fs=args.timestep_fs,
@@ -113,18 +119,7 @@ def spectrum_of(
     signals: Sequence[Signal]
     masses = np.zeros(0)
     exact = kind == "ir" and bool(segments) and "dipole_derivative" in segments[0].files
-    if args.trajectory:
-        quantity = {"ir": "dipole", "vdos": "velocities", "raman": "polarizability"}[kind]
-        loaded = [
-            load_ase_signal(
-                path, quantity, interval_fs=args.timestep_fs, temperature_kelvin=args.temperature
-            )
-            for path in args.trajectory
-        ]
-        signals, masses = [signal for signal, _ in loaded], loaded[0][1]
-        if args.frame == "eckart":
-            raise InputError("--frame eckart reads i-PI trajectories, not --trajectory")
-    elif kind == "vdos":
+    if kind == "vdos":
         signals, masses = load_velocity_signals(segments, rigid_motion=args.frame != "eckart")
     elif args.frame == "eckart":
         signals = load_eckart_signals(segments, "dipole" if kind == "ir" else "polarizability")

@@ -12,7 +12,6 @@ from densnet.spectra.eckart import (
     rotate_tensors,
     rotate_vectors,
 )
-from densnet.spectra.masses import standard_masses
 from densnet.spectra.series import Rows
 from densnet.spectra.signals import SegmentFiles, Signal, load_rows, signals_from_rows
 
@@ -37,11 +36,11 @@ def load_eckart_signals(segments: Sequence[SegmentFiles], quantity: str) -> list
     reference: Array | None = None
     for segment in segments:
         rows, _ = load_rows(segment, quantity)
-        positions, symbols = load_rows(segment, "positions")
+        positions, masses = load_rows(segment, "positions")
         steps, r, values = on_common_steps(positions, rows)
         if reference is None:
             reference = r[0]
-        rotations = eckart_rotations(r, standard_masses(symbols), reference)
+        rotations = eckart_rotations(r, masses, reference)
         turned = (
             rotate_vectors(rotations, values)
             if quantity == "dipole"
@@ -66,8 +65,7 @@ def load_velocity_signals(
     signals: list[Signal] = []
     masses = np.zeros(0)
     for segment in segments:
-        rows, symbols = load_rows(segment, "velocities")
-        masses = standard_masses(symbols)
+        rows, masses = load_rows(segment, "velocities")
         if not rigid_motion:
             positions, _ = load_rows(segment, "positions")
             steps, r, v = on_common_steps(positions, rows)

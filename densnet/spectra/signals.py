@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 from densnet.errors import InputError
 from densnet.spectra.ipi_extras import load_extras, load_polarizability
 from densnet.spectra.ipi_xyz import load_xyz
+from densnet.spectra.masses import standard_masses
 from densnet.spectra.series import Rows, average_beads, keep_last_of_each_step, split_at_gaps
 from densnet.units import AU_FS
 
 Array = NDArray[np.float64]
 
 QUANTITIES = ("dipole", "dipole_derivative", "polarizability", "positions", "velocities")
+ASE_SUFFIXES = (".traj", ".extxyz", ".db")
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,13 +66,22 @@ class SegmentFiles:
     files: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
 
 
-def load_rows(segment: SegmentFiles, quantity: str) -> tuple[Rows, tuple[str, ...]]:
+def load_rows(segment: SegmentFiles, quantity: str) -> tuple[Rows, Array]:
     """Read a quantity of a segment, bead-averaged, steps unique and ascending.
+
+    Parameters
+    ----------
+    segment : SegmentFiles
+        Files ending in ``.traj``, ``.extxyz`` or ``.db`` are read by ASE, all others are i-PI's.
+    quantity : str
+        One of ``QUANTITIES``.
 
     Returns
     -------
-    Rows, tuple of str
-        The second is the elements, empty for what is not on atoms.
+    Rows
+        Atomic units.
+    (n_atoms,) float64
+        Masses, electron masses; empty for what i-PI does not write on atoms.
     """
     if quantity not in segment.files:
         raise InputError(
@@ -78,19 +89,24 @@ def load_rows(segment: SegmentFiles, quantity: str) -> tuple[Rows, tuple[str, ..
             f"(it has {', '.join(segment.files) or 'nothing'})"
         )
     beads: list[Rows] = []
-    symbols: tuple[str, ...] = ()
+    masses = np.zeros(0)
     for path in segment.files[quantity]:
         if not path.is_file():
             raise InputError(f"segment {segment.name!r}: {path} does not exist")
-        if quantity in ("positions", "velocities"):
+        if path.suffix in ASE_SUFFIXES:
+            # Here, so that i-PI's own files are read without loading ASE.
+            from densnet.spectra.ase_trajectory import load_ase_rows
+
+            rows, masses = load_ase_rows(path, quantity)
+        elif quantity in ("positions", "velocities"):
             atoms = load_xyz(path, quantity)
-            symbols, rows = atoms.symbols, atoms.rows
+            rows, masses = atoms.rows, standard_masses(atoms.symbols)
         elif quantity == "polarizability":
             rows = load_polarizability(path)
         else:
             rows = load_extras(path, quantity, (3,))
         beads.append(keep_last_of_each_step(rows))
-    return average_beads(beads), symbols
+    return average_beads(beads), masses
 
 
 def signals_from_rows(segment: SegmentFiles, rows: Rows) -> list[Signal]:

@@ -12,11 +12,10 @@ from ase.io.trajectory import Trajectory
 from ase.units import Ang, Bohr, fs
 
 from densnet.errors import DataError, InputError, NonFiniteError
-from densnet.spectra.ase_trajectory import load_ase_signal
 from densnet.spectra.explicit_files import group_files
 from densnet.spectra.ipi_properties import load_properties
 from densnet.spectra.run_directory import load_run, model_name
-from densnet.spectra.signals import load_signals
+from densnet.spectra.signals import load_rows, load_signals
 from densnet.units import AU_FS, BOHR_ANGSTROM, DALTON_AU
 from tests.tolerances import CODATA_RELATIVE
 
@@ -171,27 +170,33 @@ def trajectory(tmp_path: Path) -> Path:
     return path
 
 
+def load_ase(path: Path, quantity: str):
+    (segment,) = group_files({quantity: [path]}, timestep_fs=2.0, temperature_kelvin=300.0)
+    (signal,) = load_signals([segment], quantity)
+    return signal
+
+
 def test_ase_dipoles_are_in_e_angstrom(trajectory: Path):
-    signal, masses = load_ase_signal(
-        trajectory, "dipole", interval_fs=2.0, temperature_kelvin=300.0
-    )
+    signal = load_ase(trajectory, "dipole")
     np.testing.assert_allclose(signal.values[:, 0], np.arange(5) * 0.5 / Bohr, rtol=CODATA_RELATIVE)
     assert signal.timestep_au == pytest.approx(2.0 / AU_FS)
-    np.testing.assert_allclose(masses / DALTON_AU, [1.008, 15.999])
 
 
-def test_ase_velocities_are_converted(trajectory: Path):
-    signal, _ = load_ase_signal(trajectory, "velocities", interval_fs=2.0, temperature_kelvin=300.0)
-    # ASE's fs is built from its own CODATA; amu and eV to 1e-8.
+def test_ase_velocities_and_masses_are_converted(trajectory: Path):
+    (segment,) = group_files(
+        {"velocities": [trajectory]}, timestep_fs=2.0, temperature_kelvin=300.0
+    )
+    rows, masses = load_rows(segment, "velocities")
     expected = 0.02 / BOHR_ANGSTROM * AU_FS
-    np.testing.assert_allclose(signal.values[0, 1, 0], expected, rtol=CODATA_RELATIVE)
+    np.testing.assert_allclose(rows.values[0, 1, 0], expected, rtol=CODATA_RELATIVE)
+    np.testing.assert_allclose(masses / DALTON_AU, [1.008, 15.999])
 
 
 def test_an_ase_trajectory_without_dipole_is_refused(tmp_path: Path):
     path = tmp_path / "run.extxyz"
     Atoms("H", positions=[[0, 0, 0]]).write(str(path))
     with pytest.raises(InputError, match="frame 0: no dipole"):
-        load_ase_signal(path, "dipole", interval_fs=1.0, temperature_kelvin=300.0)
+        load_ase(path, "dipole")
 
 
 def test_a_nan_in_an_ase_trajectory_is_refused_with_its_frame(tmp_path: Path):
@@ -201,5 +206,5 @@ def test_a_nan_in_an_ase_trajectory_is_refused_with_its_frame(tmp_path: Path):
             atoms = Atoms("H", positions=[[0, 0, 0]])
             atoms.info["dipole"] = [np.nan if i == 1 else 0.0, 0.0, 0.0]
             file.write(atoms)
-    with pytest.raises(NonFiniteError, match="frame 1"):
-        load_ase_signal(path, "dipole", interval_fs=1.0, temperature_kelvin=300.0)
+    with pytest.raises(NonFiniteError, match="step 1 "):
+        load_ase(path, "dipole")

@@ -123,9 +123,9 @@ def test_every_row_of_ipi_is_read_once(run: Path):
 def test_dipole_position_and_velocity_files_agree(run: Path):
     (segment,) = segments(run)
     dipole, _ = load_rows(segment, "dipole")
-    positions, symbols = load_rows(segment, "positions")
+    positions, masses = load_rows(segment, "positions")
     velocities, _ = load_rows(segment, "velocities")
-    assert symbols == ("H",)
+    assert masses.tolist() == [MASS]
     # Positions are written with six digits; i-PI's own ångström differs from CODATA 2018.
     np.testing.assert_allclose(
         positions.values[:, 0] * CHARGE, dipole.values, rtol=0, atol=2e-6 / BOHR_ANGSTROM
