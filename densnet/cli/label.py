@@ -27,8 +27,8 @@ examples:
   mpiexec -n 3 densnet label label.yaml       rank 0 writes, the others compute
   densnet label label.yaml --retry-failed     try the recorded failures again
 
-Changing only `fit` in the configuration fits the densities again from the stored orbitals; nothing
-is labelled twice.
+Changing `fit` in the configuration fits the densities again from the stored orbitals; adding
+`response: {}` adds polarizabilities and field responses to it. Nothing is labelled twice.
 
 exit status: 0 if every frame has a label, 1 if some failed
 """
@@ -84,11 +84,15 @@ def label(
     console = Console(soft_wrap=True)
     with frame_progress("labels") as bar:
         labelling = bar.add_task("labels", total=None, note="")
+        responding = bar.add_task("responses", total=None, visible=False, note="field response")
         fitting = bar.add_task("fits", total=None, visible=False, note="density fit")
 
         def on_label(state: "Progress") -> None:
             note = f"{state.failed} failed" if state.failed else ""
             bar.update(labelling, completed=state.done, total=state.total, note=note)
+
+        def on_response(done: int, total: int) -> None:
+            bar.update(responding, completed=done, total=total, visible=True)
 
         def on_fit(done: int, total: int) -> None:
             bar.update(fitting, completed=done, total=total, visible=True)
@@ -99,6 +103,7 @@ def label(
             n_workers=n_workers,
             retry_failed=args.retry_failed,
             on_label=on_label,
+            on_response=on_response,
             on_fit=on_fit,
         )
     for frame, reason in sorted(report.failures.items()):

@@ -1,6 +1,6 @@
-"""Fit the densities of labelled frames in a density basis, from their occupied orbitals."""
+"""Fit the densities of labelled frames in a density basis, from their stored orbitals."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,25 +9,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from densnet.basis import DensityBasis
-from densnet.data.rewrite import replace_columns
 from densnet.data.store import FrameFile, Frames
 from densnet.errors import InputError
 from densnet.reference.density_fit import DensityFitter
+from densnet.reference.fill import Values, fill_columns
 
-# Fits are short: handing them out in bundles keeps the workers busy.
-FRAMES_PER_TASK = 8
+INPUTS = ("positions", "orbitals", "dipole")
+RESPONSE_INPUTS = ("orbital_response", "polarizability")
 
 
 @dataclass(frozen=True)
-class FitTask:
-    """Some frames whose densities one worker fits."""
+class FitFrame:
+    """Fits one frame; the field response too where the frame has one."""
 
     fitter: DensityFitter
-    positions: NDArray[np.float64]
-    orbitals: NDArray[np.float64]
-    dipole: NDArray[np.float64]
-    orbital_response: NDArray[np.float64] | None
-    polarizability: NDArray[np.float64] | None
+
+    def __call__(self, row: Mapping[str, NDArray[np.float64]]) -> Values:
+        """Return `coefficients` and, if possible, `coefficient_response`."""
+        positions, orbitals = row["positions"], row["orbitals"]
+        values = {"coefficients": self.fitter.fit(positions, orbitals, row["dipole"])}
+        derivative = row.get("orbital_response")
+        if derivative is not None and np.isfinite(derivative).all():
+            values["coefficient_response"] = self.fitter.fit_response(
+                positions, orbitals, derivative, row["polarizability"]
+            )
+        return values
 
 
 def refit(
@@ -40,7 +46,8 @@ def refit(
 ) -> int:
     """Fit every frame that has no coefficients in this basis yet; return how many were fitted.
 
-    Coefficients in another basis, or fitted with another ridge, are replaced.
+    Coefficients in another basis, or fitted with another ridge, are replaced. The SHA-256 kept in
+    the file is that of `basis` as given, with all its elements.
 
     Raises
     ------
@@ -49,8 +56,7 @@ def refit(
     InputError
         If the file does not say in which orbital basis its orbitals are.
     """
-    frames = FrameFile.read(path, require=("orbitals", "dipole"))
-    attributes = {"basis_name": basis.name, "basis_sha256": basis.sha256, "basis_ridge": ridge}
+    frames = FrameFile.read(path, require=INPUTS)
     level = frames.attributes.get("level")
     if not isinstance(level, dict) or "basis" not in level:
         raise InputError(f"{path} does not name the orbital basis in its attribute 'level'")
@@ -62,65 +68,34 @@ def refit(
         charge=int(frames.attributes.get("charge", 0)),
         ridge=ridge,
     )
-    n_functions = covered.n_functions(frames.numbers)
-    with_response = "orbital_response" in frames.columns
-    coefficients = np.full((len(frames), n_functions), np.nan)
-    field_response = np.full((len(frames), 3, n_functions), np.nan)
-    if all(frames.attributes.get(key) == value for key, value in attributes.items()):
-        coefficients[:] = frames.coefficients
-        if with_response and "coefficient_response" in frames.columns:
-            field_response[:] = frames["coefficient_response"]
-    wanted = np.isnan(coefficients).any(axis=1)
+    attributes = {"basis_name": basis.name, "basis_sha256": basis.sha256, "basis_ridge": ridge}
+    same_basis = all(frames.attributes.get(key) == value for key, value in attributes.items())
+    with_response = set(RESPONSE_INPUTS) <= set(frames.columns)
+    columns = present_columns(frames, covered, same_basis, with_response)
+    wanted = np.isnan(columns["coefficients"]).any(axis=1)
     if with_response:
-        lacking = np.isnan(field_response).any(axis=(1, 2))
-        wanted |= lacking & np.isfinite(frames["orbital_response"]).all(axis=(1, 2, 3))
+        computed = np.isfinite(frames["orbital_response"]).all(axis=(1, 2, 3))
+        wanted |= computed & np.isnan(columns["coefficient_response"]).any(axis=(1, 2))
     todo = np.flatnonzero(wanted)
-    if not len(todo):
-        return 0
-    bundles = [todo[i : i + FRAMES_PER_TASK] for i in range(0, len(todo), FRAMES_PER_TASK)]
-    tasks = [fit_task(fitter, frames, rows) for rows in bundles]
-    done = 0
-    for rows, (fitted, responses) in zip(bundles, executor.map(fit_bundle, tasks), strict=True):
-        coefficients[rows] = fitted
-        field_response[rows] = responses
-        done += len(rows)
-        on_progress(done, len(todo))
-    columns: dict[str, NDArray[np.float64]] = {"coefficients": coefficients}
-    if with_response:
-        columns["coefficient_response"] = field_response
-    replace_columns(path, frames["frame"], columns, attributes)
+    if len(todo):
+        inputs = INPUTS + RESPONSE_INPUTS if with_response else INPUTS
+        fill_columns(
+            frames, FitFrame(fitter), inputs, columns, todo, executor, attributes, on_progress
+        )
     return len(todo)
 
 
-def fit_task(fitter: DensityFitter, frames: Frames, rows: NDArray[np.int64]) -> FitTask:
-    """Bundle of frames for one worker."""
-    with_response = "orbital_response" in frames.columns
-    return FitTask(
-        fitter,
-        frames.positions[rows],
-        frames["orbitals"][rows],
-        frames.dipole[rows],
-        frames["orbital_response"][rows] if with_response else None,
-        frames.polarizability[rows] if with_response else None,
-    )
-
-
-def fit_bundle(task: FitTask) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Coefficients (n, n_functions) and their field response (n, 3, n_functions), or NaN."""
-    coefficients = []
-    responses = []
-    for i, positions in enumerate(task.positions):
-        fitted = task.fitter.fit(positions, task.orbitals[i], task.dipole[i])
-        coefficients.append(fitted)
-        response = np.full((3, len(fitted)), np.nan)
-        derivative = task.orbital_response
-        if (
-            derivative is not None
-            and task.polarizability is not None
-            and np.isfinite(derivative[i]).all()
-        ):
-            response = task.fitter.fit_response(
-                positions, task.orbitals[i], derivative[i], task.polarizability[i]
-            )
-        responses.append(response)
-    return np.array(coefficients), np.array(responses)
+def present_columns(
+    frames: Frames, basis: DensityBasis, same_basis: bool, with_response: bool
+) -> Values:
+    """Coefficients that the file holds in this basis; NaN elsewhere."""
+    n_functions = basis.n_functions(frames.numbers)
+    shapes: dict[str, tuple[int, ...]] = {"coefficients": (n_functions,)}
+    if with_response:
+        shapes["coefficient_response"] = (3, n_functions)
+    columns = {}
+    for name, shape in shapes.items():
+        columns[name] = np.full((len(frames), *shape), np.nan)
+        if same_basis and name in frames.columns:
+            columns[name][:] = frames[name]
+    return columns

@@ -16,6 +16,7 @@ from densnet.reference.labelling import (
     level_attributes,
     provenance_of,
 )
+from densnet.reference.response import Response, add_response
 from densnet.reference.scf import Level
 
 
@@ -51,6 +52,8 @@ class LabelConfig:
         Total charge, e.
     fit : Fit or None
         Density basis of the coefficients; None leaves only orbitals.
+    response : Response or None
+        Adds polarizability and field response, also to frames labelled before.
     imports : tuple of Import
         Labels made elsewhere.
     """
@@ -60,6 +63,7 @@ class LabelConfig:
     level: Level = field(default_factory=Level)
     charge: int = 0
     fit: Fit | None = None
+    response: Response | None = None
     imports: tuple[Import, ...] = ()
 
 
@@ -70,6 +74,7 @@ class LabelReport:
     n_frames: int
     n_failed: int
     n_imported: int
+    n_responses: int
     n_fitted: int
     cpu_seconds_per_frame: float
     failures: dict[int, str]
@@ -82,9 +87,10 @@ def run_label(
     n_workers: int,
     retry_failed: bool = False,
     on_label: Callable[[Progress], None] = lambda progress: None,
+    on_response: Callable[[int, int], None] = lambda done, total: None,
     on_fit: Callable[[int, int], None] = lambda done, total: None,
 ) -> LabelReport:
-    """Import, label and fit everything that is not in the output yet.
+    """Import, label, respond and fit: whatever is not in the output yet.
 
     Raises
     ------
@@ -120,7 +126,12 @@ def run_label(
         )
         labelled = len(writer.frames) - before
         failures = dict(writer.failures)
-    fitted = 0
+    responses = fitted = 0
+    if config.response is not None and labelled + before > 0:
+        responses, without = add_response(
+            config.output, config.level, config.response, executor, on_progress=on_response
+        )
+        failures |= {frame: f"field response: {reason}" for frame, reason in without.items()}
     if basis is not None and config.fit is not None and labelled + before > 0:
         # Imported here: the integrals bring torch along, which labelling alone does not need.
         from densnet.reference.refit import refit
@@ -130,6 +141,7 @@ def run_label(
         n_frames=before + labelled,
         n_failed=len(failures),
         n_imported=imported,
+        n_responses=responses,
         n_fitted=fitted,
         cpu_seconds_per_frame=progress.cpu_seconds / max(labelled, 1),
         failures=failures,
