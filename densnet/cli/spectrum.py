@@ -71,6 +71,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, metavar="DIR",
                         help="folder for CSV and pictures (default RUN/spectrum)")  # fmt: skip
     parser.add_argument("--title", default="", help="heading of the pictures")
+    parser.add_argument("--overlay", nargs="+", default=[], metavar="[LABEL=]CSV",
+                        help="infrared spectra computed before (ir.csv), drawn beside")  # fmt: skip
     parser.add_argument("--facf", action="store_true",
                         help="also write i-PI's *_facf.data (atomic units)")  # fmt: skip
     add_json_option(parser)

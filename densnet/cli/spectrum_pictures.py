@@ -7,7 +7,9 @@ from typing import Any, Final
 from densnet.plots import Line, Measurement, Stick, plot_spectrum
 from densnet.spectra.bands import BandTable
 from densnet.spectra.compare import subtract_baseline
+from densnet.spectra.estimate import count_segments
 from densnet.spectra.measured import MeasuredSpectrum
+from densnet.spectra.output import load_csv
 from densnet.spectra.spectrum import Spectrum
 
 Y_LABELS: Final = {
@@ -29,13 +31,15 @@ def draw(
     label = f"calculated, {entry['temperature_kelvin']:.0f} K"
     if spectrum.error is not None:
         label += " (± 1 standard error)"
-    line = Line(label, spectrum.wavenumber_cm1, spectrum.intensity, spectrum.error)
+    lines = [Line(label, spectrum.wavenumber_cm1, spectrum.intensity, spectrum.error)]
+    if kind == "ir":
+        lines += [overlay_line(text) for text in args.overlay]
     note = (
-        f"{entry['segments']} segment(s), {entry['total_ps']:.0f} ps in all; resolution "
+        f"{count_segments(entry['segments'])}, {entry['total_ps']:.0f} ps in all; resolution "
         f"{spectrum.resolution_cm1:g} cm⁻¹; {spectrum.error_method}"
     )
     return plot_spectrum(
-        [line],
+        lines,
         path,
         y_label=Y_LABELS[kind],
         range_cm1=tuple(args.range),
@@ -43,6 +47,14 @@ def draw(
         title=args.title,
         note=note,
     )
+
+
+def overlay_line(text: str) -> Line:
+    """A spectrum computed before, from ``CSV`` or ``LABEL=CSV``."""
+    label, _, name = text.rpartition("=")
+    path = Path(name)
+    wavenumber, intensity, error = load_csv(path)
+    return Line(label or path.stem, wavenumber, intensity, error)
 
 
 def measurement_to_draw(

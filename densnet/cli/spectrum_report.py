@@ -22,6 +22,7 @@ from densnet.spectra.assessment import (
 from densnet.spectra.bands import BandTable, load_bands, shipped_tables
 from densnet.spectra.compare import Terms
 from densnet.spectra.correlation import Resolution
+from densnet.spectra.estimate import count_segments
 from densnet.spectra.explicit_files import group_files
 from densnet.spectra.infrared import absorption_factor, infrared
 from densnet.spectra.measured import MeasuredSpectrum
@@ -32,7 +33,7 @@ from densnet.spectra.molecular_frame import (
     skip_start,
 )
 from densnet.spectra.output import facf_from_infrared, save_csv, save_facf
-from densnet.spectra.peaks import compare_bands
+from densnet.spectra.peaks import BandComparison, compare_bands, undo_time_step_shift
 from densnet.spectra.raman import raman
 from densnet.spectra.run_directory import load_run, model_name
 from densnet.spectra.signals import SegmentFiles, Signal, load_signals
@@ -72,14 +73,13 @@ def compute_spectra(args: argparse.Namespace) -> dict[str, Any]:
             entry["facf"] = save_facf(*columns, folder / f"{kind}_facf.data")
         measurement = None
         if kind == "ir":
-            entry |= compare_with_measurement(args, spectrum, measured, table, console)
+            timestep_fs = segments[0].timestep_fs if not args.trajectory else None
+            entry |= compare_with_measurement(args, spectrum, measured, table, timestep_fs, console)
             measurement = measurement_to_draw(table, measured)
         entry["picture"] = draw(kind, args, spectrum, entry, measurement, folder / f"{kind}.png")
         report[kind] = entry
-        console.print(
-            f"{spectrum.quantity}: {entry['segments']} segment(s), {entry['total_ps']:.1f} ps; "
-            f"{spectrum.error_method}"
-        )
+        used = f"{count_segments(entry['segments'])}, {entry['total_ps']:.1f} ps"
+        console.print(f"{spectrum.quantity}: {used}; {spectrum.error_method}", soft_wrap=True)
         console.print(f"  {entry['csv']}\n  {entry['picture']}", soft_wrap=True)
     return report
 
@@ -163,7 +163,7 @@ def remark_lines(args: argparse.Namespace, entry: dict[str, Any]) -> list[str]:
     """Provenance for the head of the CSV."""
     sources = [str(path) for path in args.runs] or ["single files"]
     return [
-        f"{entry['segments']} segment(s), {entry['total_ps']:.2f} ps in all, "
+        f"{count_segments(entry['segments'])}, {entry['total_ps']:.2f} ps in all, "
         f"{entry['temperature_kelvin']:.1f} K, {args.window} window, {args.frame} frame",
         f"from {', '.join(sources)}",
     ]
@@ -192,14 +192,15 @@ def compare_with_measurement(
     spectrum: Spectrum,
     measured: MeasuredSpectrum | None,
     table: BandTable | None,
+    timestep_fs: float | None,
     console: Console,
 ) -> dict[str, Any]:
     """Band positions, band areas and scores, as far as there is something to compare with."""
     report: dict[str, Any] = {}
     if table is not None:
         bands = compare_bands(spectrum, table.groups())
-        report["bands"] = [asdict(band) | {"shift": band.shift} for band in bands]
-        console.print(bands_as_table(table, bands))
+        report["bands"] = [describe_band(band, timestep_fs) for band in bands]
+        console.print(bands_as_table(table, bands, timestep_fs))
         if measured is not None:
             report["band_areas"] = measured_band_areas(measured, bands)
             console.print(areas_as_table(report["band_areas"]))
@@ -208,6 +209,12 @@ def compare_with_measurement(
         report["assessment"] = assessment
         console.print(scores_as_table(assessment))
     return report
+
+
+def describe_band(band: BandComparison, timestep_fs: float | None) -> dict[str, Any]:
+    """One band for the report, with what the time step adds to its position."""
+    without = None if timestep_fs is None else undo_time_step_shift(band.maximum, timestep_fs)
+    return asdict(band) | {"shift": band.shift, "maximum_without_time_step_error": without}
 
 
 def judge(

@@ -7,13 +7,15 @@ from rich.table import Table
 from densnet.spectra.assessment import Assessment, MeasuredBandArea
 from densnet.spectra.bands import BandTable
 from densnet.spectra.compare import Scores
-from densnet.spectra.peaks import BandComparison
+from densnet.spectra.peaks import BandComparison, undo_time_step_shift
 
 
-def bands_as_table(table: BandTable, bands: Sequence[BandComparison]) -> Table:
-    """Maxima, measured and calculated, by assignment."""
+def bands_as_table(
+    table: BandTable, bands: Sequence[BandComparison], timestep_fs: float | None
+) -> Table:
+    """Maxima, measured and calculated, by assignment; what the time step adds to each."""
     shown = _table(f"bands of {table.molecule}: highest point, cm⁻¹")
-    for name in ("band", "measured", "calculated", "difference", "area / km mol⁻¹"):
+    for name in ("band", "measured", "calculated", "difference", "of it Δt", "area / km mol⁻¹"):
         shown.add_column(name, justify="left" if name == "band" else "right")
     for band in bands:
         shown.add_row(
@@ -21,6 +23,7 @@ def bands_as_table(table: BandTable, bands: Sequence[BandComparison]) -> Table:
             f"{band.measured_maximum:.0f} ± {band.measured_uncertainty:.0f}",
             _with_error(band.maximum, band.maximum_error, 0),
             f"{band.shift:+.0f}",
+            _time_step_part(band.maximum, timestep_fs),
             _with_error(band.area, band.area_error, 1),
         )
     return shown
@@ -66,6 +69,12 @@ def _score_cells(name: str, scores: Scores, error: float | None = None) -> list[
         f"{scores.spearman:.3f}",
         f"{scores.information_similarity:.3f}",
     ]
+
+
+def _time_step_part(maximum: float, timestep_fs: float | None) -> str:
+    if timestep_fs is None:
+        return "–"
+    return f"{maximum - undo_time_step_shift(maximum, timestep_fs):+.0f}"
 
 
 def _with_error(value: float, error: float | None, digits: int) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import wrap
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -25,17 +25,8 @@ from densnet.plots.style import (
 
 Array = NDArray[np.float64]
 
-# Organic molecules absorb little between 1800 and 2700 cm⁻¹: the middle of the usual range.
-LEGEND: Final[dict[str, Any]] = {
-    "frameon": True,
-    "facecolor": "white",
-    "edgecolor": "none",
-    "framealpha": 0.9,
-    "borderpad": 0.2,
-    "loc": "upper center",
-    "bbox_to_anchor": (0.5, 1.0),
-    "fontsize": 7.5,
-}
+# Organic molecules absorb little between 1800 and 2700 cm⁻¹: room for a legend.
+EMPTY_CM1: Final = 2230.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +143,7 @@ def _draw_lines(axes: Axes, lines: Sequence[Line], range_cm1: tuple[float, float
     light_grid(axes, "y")
     axes.axhline(0.0, color=INK, linewidth=0.6)
     axes.set_ylim(min(lowest * 1.1, -0.01 * top), top * 1.06)
-    axes.legend(**LEGEND)
+    _add_legend(axes, range_cm1)
 
 
 def _draw_measurement(axes: Axes, measurement: Measurement, range_cm1: tuple[float, float]) -> None:
@@ -189,7 +180,16 @@ def _draw_measurement(axes: Axes, measurement: Measurement, range_cm1: tuple[flo
     axes.axhline(0.0, color=INK, linewidth=0.6)
     axes.set_ylim(0.0, 1.12)
     axes.set_ylabel("relative height")
-    axes.legend(**LEGEND)
+    _add_legend(axes, range_cm1)
+
+
+def _add_legend(axes: Axes, range_cm1: tuple[float, float]) -> None:
+    low, high = range_cm1
+    centre = (high - EMPTY_CM1) / (high - low) if low + 800 < EMPTY_CM1 < high - 800 else 0.5
+    axes.legend(
+        loc="upper center", bbox_to_anchor=(centre, 1.0), fontsize=7.5, frameon=True,
+        facecolor="white", edgecolor="none", framealpha=0.9, borderpad=0.2,
+    )  # fmt: skip
 
 
 def _write_groups(

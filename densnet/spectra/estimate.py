@@ -96,6 +96,11 @@ def estimate_spectrum(
     )
 
 
+def count_segments(n: int) -> str:
+    """``1 segment``, ``6 segments``."""
+    return f"{n} segment" if n == 1 else f"{n} segments"
+
+
 def _samples(
     signals: Sequence[Signal], spectra: list[tuple[Array, Array]], kernel: Kernel, shortest: int
 ) -> tuple[Array, Array, Array | None, str]:
@@ -122,6 +127,11 @@ def _samples(
     weights = np.array([len(block.values) for block in blocks], dtype=np.float64)
     weights /= weights.sum()
     if len(blocks) < 2:
-        return table, weights, None, "none: a single segment, too short to be cut into blocks"
-    method = f"block bootstrap over {len(blocks)} blocks of {len(names)} segment(s)"
+        return (
+            table,
+            weights,
+            None,
+            "no error bars: a single segment, too short to be cut into blocks",
+        )
+    method = f"block bootstrap over {len(blocks)} blocks of {count_segments(len(names))}"
     return table, weights, bootstrap_error(table, weights), method

@@ -7,10 +7,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from densnet.errors import InputError
 from densnet.spectra.spectrum import Spectrum
 from densnet.units import AU_WAVENUMBER_CM1
 
 Array = NDArray[np.float64]
+
+COLUMNS = "wavenumber_cm1,intensity,standard_error"
 
 
 def save_csv(spectrum: Spectrum, path: Path, remarks: Sequence[str] = ()) -> Path:
@@ -32,13 +35,25 @@ def save_csv(spectrum: Spectrum, path: Path, remarks: Sequence[str] = ()) -> Pat
         f"# resolution {spectrum.resolution_cm1:g} cm-1 (full width at half maximum)",
         f"# error: {spectrum.error_method}",
         *(f"# {remark}" for remark in remarks),
-        "wavenumber_cm1,intensity,standard_error",
+        COLUMNS,
     ]
     error = np.full(len(spectrum.intensity), np.nan) if spectrum.error is None else spectrum.error
     table = zip(spectrum.wavenumber_cm1, spectrum.intensity, error, strict=True)
     rows = [f"{nu:.4f},{y:.8g},{'' if np.isnan(e) else f'{e:.4g}'}" for nu, y, e in table]
     _replace(path, "\n".join([*head, *rows]) + "\n")
     return path
+
+
+def load_csv(path: Path) -> tuple[Array, Array, Array | None]:
+    """Read a spectrum that :func:`save_csv` wrote: wavenumber, intensity, standard error."""
+    if not path.is_file():
+        raise InputError(f"{path} does not exist")
+    lines = [row for row in path.read_text(encoding="utf-8").splitlines() if row[:1] != "#"]
+    if not lines or lines[0] != COLUMNS:
+        raise InputError(f"{path}: not a spectrum of 'densnet spectrum' (no header {COLUMNS!r})")
+    rows = [[float(cell or "nan") for cell in row.split(",")] for row in lines[1:]]
+    nu, intensity, error = np.array(rows).T
+    return nu, intensity, None if np.isnan(error).all() else error
 
 
 def save_facf(omega: Array, spectrum: Array, error: Array | None, path: Path) -> Path:

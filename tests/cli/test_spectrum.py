@@ -83,6 +83,8 @@ def test_a_run_directory_becomes_csv_picture_and_report(
     assert report["total_ps"] == pytest.approx(25.0)
     by_name = {band["band"]: band for band in report["bands"]}
     assert by_name["O–H stretch"]["maximum"] == pytest.approx(3670.0, abs=1.0)
+    without = by_name["O–H stretch"]["maximum_without_time_step_error"]
+    assert without == pytest.approx(3670.0 - 18.2, abs=1.0)
     assert by_name["O–H stretch"]["area"] == pytest.approx(0.3 * 42.256, rel=0.01)
     own = report["assessment"]["scores"]["pearson"]
     assert own > max(null["pearson"] for null in report["assessment"]["nulls"].values())
@@ -91,11 +93,13 @@ def test_a_run_directory_becomes_csv_picture_and_report(
     assert "O–H stretch" in printed
 
 
-def test_single_files_give_the_same_numbers_as_the_library(tmp_path: Path):
+def test_single_files_give_the_same_numbers_as_the_library(run: Path, tmp_path: Path):
+    assert main(["spectrum", str(run)]) == 0
     values = dipoles(0.4)
     (tmp_path / "sim.dipole_0").write_text(extras(values))
     words = ["spectrum", "--dipole", str(tmp_path / "sim.dipole_0"), "--timestep-fs", "0.5"]
     words += ["--temperature", "300", "--output", str(tmp_path / "out"), "--facf"]
+    words += ["--overlay", f"before={run / 'spectrum' / 'ir.csv'}"]
     words += ["--window", "hann", "--resolution", "25", "--range", "500", "3900"]
     assert main(words) == 0
     table = read_csv(tmp_path / "out" / "ir.csv")
@@ -139,6 +143,7 @@ def test_a_measured_spectrum_is_scored_with_its_null(run: Path, tmp_path: Path):
         (["RUN", "--bands", "nothing"], "no band table 'nothing'"),
         (["RUN", "--compare", "lost.jdx"], r"lost.jdx does not exist"),
         (["RUN", "--dipole", "x"], "not both"),
+        (["RUN", "--overlay", "a=lost.csv"], "lost.csv does not exist"),
         (["RUN", "--skip-ps", "100"], "no trajectory"),
     ],
 )

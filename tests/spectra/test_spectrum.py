@@ -80,7 +80,7 @@ def test_many_segments_stay_whole_and_few_are_cut_into_blocks():
 def test_a_single_short_segment_has_no_error_and_says_so(rng: np.random.Generator):
     result = infrared(noise(rng, 1, 600), Resolution(50.0))
     assert result.error is None
-    assert "single segment" in result.error_method
+    assert "no error bars: a single segment" in result.error_method
 
 
 def test_segments_weigh_as_long_as_they_are(rng: np.random.Generator):
