@@ -1,0 +1,97 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from densnet.cli.main import main
+from densnet.data.store import FrameFile
+from densnet.data.writer import FrameWriter
+from densnet.units import BOHR_ANGSTROM
+
+WATER_ANGSTROM = np.array([[0.0, 0.0, 0.0], [0.76, 0.59, 0.05], [-0.78, 0.57, 0.0]])
+
+
+@pytest.fixture
+def folder(tmp_path: Path, rng: np.random.Generator) -> Path:
+    """Return a folder with four frames of water, and a fifth as an npz file to import."""
+    with FrameWriter(tmp_path / "frames.h5", [8, 1, 1], {"charge": 0}) as writer:
+        for i in range(4):
+            noise = rng.normal(scale=0.03, size=(3, 3))
+            writer.append(
+                {
+                    "frame": i,
+                    "positions": WATER_ANGSTROM / BOHR_ANGSTROM + noise,
+                    "tag": "train",
+                    "temperature": 300.0,
+                    "trajectory": 0,
+                }
+            )
+    return tmp_path
+
+
+def write_config(folder: Path, **changes: object) -> Path:
+    config: dict[str, object] = {
+        "frames": "frames.h5",
+        "output": "labels.h5",
+        "level": {"basis": "def2-svp", "auxiliary_basis": "weigend", "grid_level": 1},
+        "fit": {"basis": "densnet-dz-367"},
+    }
+    path = folder / "label.yaml"
+    path.write_text(json.dumps(config | changes))
+    return path
+
+
+def test_labels_responses_fits_imports_and_the_compact_copy(folder: Path, capsys) -> None:
+    config = write_config(folder, output="first.h5")
+    assert main(["label", str(config)]) == 0
+    first = FrameFile.read(folder / "first.h5")
+    np.savez(
+        folder / "other.npz",
+        Z=first.numbers,
+        R=first.positions[:1] + 0.1,
+        E=first.energy[:1],
+        F=first.forces[:1],
+        mu=first.dipole[:1],
+        C=first["orbitals"][:1],
+    )
+    config = write_config(folder, response={}, imports=[{"file": "other.npz", "tag": "test"}])
+    small, report = folder / "small.h5", folder / "report.json"
+    code = main(["label", str(config), "--compact", str(small), "--json", str(report)])
+    assert code == 0
+    numbers = json.loads(report.read_text())["report"]
+    assert (numbers["n_frames"], numbers["n_imported"]) == (5, 1)
+    assert (numbers["n_responses"], numbers["n_fitted"], numbers["n_failed"]) == (5, 5, 0)
+    frames = FrameFile.read(
+        folder / "labels.h5",
+        require=("energy", "forces", "coefficients", "polarizability", "coefficient_response"),
+    )
+    assert sorted(frames.tag.tolist()) == ["test", *["train"] * 4]
+    compact = FrameFile.read(small, require=("energy", "forces", "dipole", "coefficients"))
+    assert compact["frame"].tolist() == sorted(frames["frame"].tolist())
+    assert "orbitals" not in compact.columns
+    shown = capsys.readouterr().out
+    assert "labels.h5: 5 frames" in shown
+    assert "hartree/bohr" in shown
+
+
+def test_an_unknown_density_basis_is_found_before_anything_is_labelled(folder, capsys) -> None:
+    config = write_config(folder, fit={"basis": "nonsense"})
+    assert main(["label", str(config)]) == 2
+    assert "no density basis 'nonsense'" in capsys.readouterr().err
+    assert not (folder / "labels.h5").exists()
+
+
+def test_a_charge_that_differs_from_the_sampling_is_refused(folder, capsys) -> None:
+    assert main(["label", str(write_config(folder, charge=2))]) == 2
+    assert "was sampled with charge 0, the configuration says 2" in capsys.readouterr().err
+
+
+def test_frames_that_do_not_exist_are_refused(folder, capsys) -> None:
+    assert main(["label", str(write_config(folder, frames="absent.h5"))]) == 2
+    assert "absent.h5: no such file of frames" in capsys.readouterr().err
+
+
+def test_a_silly_number_of_workers_is_refused(folder, capsys) -> None:
+    assert main(["label", str(write_config(folder)), "--workers", "0"]) == 2
+    assert "--workers must be at least 1" in capsys.readouterr().err
