@@ -60,7 +60,7 @@ setup(
     package_data={
         "densnet.basis": ["library/*.json"],
         "densnet.export": ["bundles/**/*"],
-        "densnet.simulate": ["inputs/*.xml"],
+        "densnet.simulate": ["inputs/*"],
         "densnet.spectra": ["experiment/*.csv"],
         "densnet.integrals": ["*.pyi"],
         "densnet": ["py.typed"],

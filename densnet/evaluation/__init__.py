@@ -1,0 +1,1 @@
+"""How good a model is: errors of density, dipole, energy and forces on labelled frames."""
