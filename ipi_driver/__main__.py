@@ -31,10 +31,20 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("model", help="name of a shipped model (ethanol) or path of a bundle")
     where = parser.add_argument_group("server (any of them, repeated for several servers)")
     where.add_argument(
-        "--unix", metavar="NAME", action="append", default=[], help="<address> of a unix socket"
+        "-u",
+        "--unix",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="<address> of a unix socket",
     )
     where.add_argument(
-        "--tcp", metavar="HOST:PORT", action="append", default=[], help="a TCP socket (mode='inet')"
+        "-t",
+        "--tcp",
+        metavar="HOST:PORT",
+        action="append",
+        default=[],
+        help="a TCP socket (mode='inet')",
     )
     where.add_argument(
         "--shm", metavar="NAME", action="append", default=[], help="shared memory (mode='shm')"
@@ -43,6 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--sockets-prefix", default="/tmp/ipi_", help="as i-pi -S; default /tmp/ipi_"
     )
     where.add_argument(
+        "-n",
         "--connections",
         type=int,
         default=1,
@@ -58,7 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="seconds to look for a server that vanished without EXIT; default 0, exit at once",
     )
     model = parser.add_argument_group("model")
-    model.add_argument("--dtype", choices=("float32", "float64"), default="float32")
+    model.add_argument("-d", "--dtype", choices=("float32", "float64"), default="float32")
     model.add_argument("--threads", type=int, default=1, help="threads of the model; default 1")
     guard = parser.add_argument_group("guard")
     guard.add_argument(

@@ -1,0 +1,322 @@
+"""Reads an i-PI input and says what will be slow, dangerous or wrong.
+
+Every rule is a function from the parsed input to findings; each comes from a run that went wrong.
+"""
+
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable, Iterator
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Literal
+
+from densnet.errors import InputError
+from densnet.units import AU_FS, AU_PS
+
+Severity = Literal["wrong", "dangerous", "slow", "note"]
+
+# A path-integral or classical step beyond these loses energy with X–H stretches, fs.
+LONGEST_STEP_FS = 1.0
+# Rows closer than this resolve every vibration: the period of 4000 cm⁻¹ is 8.3 fs, two rows each.
+LONGEST_DIPOLE_INTERVAL_FS = 4.0
+LONGEST_LATENCY_S = 1e-3
+
+TIME_UNITS_FS = {
+    "atomic_unit": AU_FS,
+    "": AU_FS,
+    "automatic": AU_FS,
+    "second": 1e15,
+    "attosecond": 1e-3,
+    "femtosecond": 1.0,
+    "picosecond": 1e3,
+    "nanosecond": 1e6,
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing to know about an input.
+
+    Parameters
+    ----------
+    severity : str
+        ``wrong``: will not run or gives wrong numbers; ``dangerous``: may hang or lose data;
+        ``slow``; ``note``.
+    where : str
+        Element.
+    message : str
+        What, and what to write instead.
+    """
+
+    severity: Severity
+    where: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Input:
+    """A parsed input and where it lies."""
+
+    root: ElementTree.Element
+    directory: Path
+
+    def outputs(self) -> Iterator[tuple[ElementTree.Element, int, int]]:
+        """Tables and trajectories with stride and flush."""
+        for element in self.root.findall("output/*"):
+            if element.tag in ("properties", "trajectory"):
+                yield element, int(element.get("stride", 1)), int(element.get("flush", 1))
+
+    def systems(self) -> list[ElementTree.Element]:
+        """Every ``<system>``, templates included."""
+        return self.root.findall("system") + self.root.findall("system_template/template/system")
+
+    def beads(self) -> int:
+        """Beads of the largest system."""
+        return max(
+            (int(e.get("nbeads", 1)) for s in self.systems() for e in s.findall("initialize")),
+            default=1,
+        )
+
+    def timestep_fs(self) -> float | None:
+        """The longest timestep, if there is dynamics."""
+        steps = [
+            float((e.text or "0").strip()) * TIME_UNITS_FS.get(e.get("units", ""), AU_PS * 1e3)
+            for e in self.root.iter("timestep")
+        ]
+        return max(steps, default=None)
+
+
+def check_input(path: Path) -> list[Finding]:
+    """Check an i-PI input.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    list of Finding
+        The gravest first.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read or is not XML.
+    """
+    try:
+        root = ElementTree.parse(path).getroot()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    except ElementTree.ParseError as error:
+        raise InputError(f"{path} is not XML: {error}") from error
+    if root.tag != "simulation":
+        return [Finding("wrong", f"<{root.tag}>", "the outermost element must be <simulation>")]
+    document = Input(root, path.parent)
+    findings = [finding for rule in RULES for finding in rule(document)]
+    order = ("wrong", "dangerous", "slow", "note")
+    return sorted(findings, key=lambda finding: order.index(finding.severity))
+
+
+def _parsed_by_ipi(document: Input) -> Iterator[Finding]:
+    from ipi.inputs.simulation import InputSimulation
+    from ipi.utils.io.inputs.io_xml import xml_parse_string
+
+    text = ElementTree.tostring(document.root, encoding="unicode")
+    try:
+        with redirect_stdout(StringIO()):
+            InputSimulation().parse(xml_parse_string(text).fields[0][1])
+    except (ValueError, TypeError, NameError, KeyError, AttributeError) as error:
+        yield Finding("wrong", "<simulation>", f"i-PI refuses it: {error}")
+
+
+def _checkpoints(document: Input) -> Iterator[Finding]:
+    strides = [int(e.get("stride", 1)) for e in document.root.findall("output/checkpoint")]
+    if not strides:
+        yield Finding(
+            "dangerous",
+            "<output>",
+            "no <checkpoint>: a killed run starts again from nothing; add "
+            "<checkpoint stride='1000' overwrite='True'/>",
+        )
+        return
+    shortest = min(strides)
+    for element, stride, flush in document.outputs():
+        if stride * flush > shortest:
+            yield Finding(
+                "dangerous",
+                _name(element),
+                f"rows reach the disk every {stride * flush} steps, checkpoints every {shortest}: "
+                f"a crash leaves a gap; use flush='{max(shortest // stride, 1)}'",
+            )
+
+
+def _overhead(document: Input) -> Iterator[Finding]:
+    root = document.root
+    if int(root.get("safe_stride", 1)) == 1 and document.timestep_fs() is not None:
+        yield Finding(
+            "slow",
+            "<simulation>",
+            "i-PI rebuilds its checkpoint at every step, about half of its own time; use "
+            "safe_stride='100'",
+        )
+    threading = root.get("threading", "True").strip().lower() == "true"
+    if threading and len(document.systems()) == 1:
+        yield Finding(
+            "slow", "<simulation>", "threads help several systems only; use threading='False'"
+        )
+    for element, stride, flush in document.outputs():
+        if stride * flush < 100 and document.timestep_fs() is not None:
+            yield Finding(
+                "slow",
+                _name(element),
+                f"waits for the disk every {stride * flush} steps; use "
+                f"flush='{max(1000 // stride, 1)}'",
+            )
+    for latency in root.iter("latency"):
+        if float(latency.text or 0) > LONGEST_LATENCY_S:
+            yield Finding(
+                "slow",
+                "<latency>",
+                f"{float(latency.text or 0):g} s are lost at every step; use 1e-4",
+            )
+
+
+def _sockets(document: Input) -> Iterator[Finding]:
+    structures = document.beads() * max(len(document.systems()), 1)
+    for element in document.root.findall("ffsocket"):
+        where = f"<ffsocket name={element.get('name', '')!r}>"
+        if float(element.findtext("timeout") or 0) <= 0:
+            yield Finding(
+                "dangerous",
+                where,
+                "no <timeout>: i-PI waits for ever for a driver that died; use 600",
+            )
+        if element.get("pbc", "False").strip().lower() == "true":
+            yield Finding(
+                "dangerous",
+                where,
+                "pbc='True' folds molecules that cross the boundary; use pbc='False'",
+            )
+        batch = int(element.findtext("batch_size") or 1)
+        if structures > 1 and batch == 1:
+            yield Finding(
+                "slow",
+                where,
+                f"{structures} structures a step travel one by one; use "
+                f"<batch_size>{structures}</batch_size> (i-PI 3.3)",
+            )
+        elif batch > 1 and structures % batch:
+            yield Finding(
+                "slow",
+                where,
+                f"{structures} structures fill batches of {batch} badly; the last is padded",
+            )
+    for element in document.root.findall("ffdirect"):
+        batch = int(element.findtext("batch_size") or 1)
+        threaded = element.get("threaded", "False").strip().lower() == "true"
+        if batch > 1 and not threaded and structures % batch:
+            yield Finding(
+                "wrong",
+                f"<ffdirect name={element.get('name', '')!r}>",
+                f"{structures} structures are not a multiple of batch_size {batch}: i-PI hangs; "
+                "use threaded='True'",
+            )
+
+
+def _dipoles(document: Input) -> Iterator[Finding]:
+    timestep = document.timestep_fs()
+    for element, stride, _ in document.outputs():
+        if (element.text or "").strip().startswith("extras"):
+            if element.get("extra_type", "raw").strip() == "raw":
+                yield Finding(
+                    "wrong",
+                    _name(element),
+                    "raw extras cannot be read as numbers; use extra_type='dipole'",
+                )
+            if timestep is not None and stride * timestep > LONGEST_DIPOLE_INTERVAL_FS:
+                yield Finding(
+                    "note",
+                    _name(element),
+                    f"a row every {stride * timestep:g} fs cannot show the O–H stretch; for "
+                    f"spectra use stride='{max(int(LONGEST_DIPOLE_INTERVAL_FS / timestep), 1)}'",
+                )
+
+
+def _dynamics(document: Input) -> Iterator[Finding]:
+    timestep = document.timestep_fs()
+    if timestep is None:
+        return
+    if timestep > LONGEST_STEP_FS:
+        yield Finding(
+            "dangerous",
+            "<timestep>",
+            f"{timestep:g} fs is too long for X–H stretches; use 0.5 fs",
+        )
+    if document.root.find("prng/seed") is None and document.root.find("prng/state") is None:
+        yield Finding(
+            "dangerous",
+            "<prng>",
+            "no seed: every run uses the same random numbers, so that segments repeat each "
+            "other; add <prng><seed>N</seed></prng>",
+        )
+    if document.root.get("floatformat", "%16.8e") == "%16.8e":
+        yield Finding(
+            "note",
+            "<simulation>",
+            "RESTART keeps nine digits; floatformat='%24.16e' continues bit by bit",
+        )
+    for system in document.systems():
+        for dynamics in system.iter("dynamics"):
+            mode = dynamics.get("mode", "nve")
+            if mode != "nve" and system.find("ensemble/temperature") is None:
+                yield Finding("wrong", "<ensemble>", f"{mode} needs a <temperature>")
+            thermostat = dynamics.find("thermostat")
+            if thermostat is not None and thermostat.get("mode") == "langevin":
+                yield Finding(
+                    "note",
+                    "<thermostat>",
+                    "Langevin friction broadens spectra; take NVE segments from its checkpoints",
+                )
+
+
+def _files(document: Input) -> Iterator[Finding]:
+    for element in document.root.iter("file"):
+        path = document.directory / (element.text or "").strip()
+        if not path.is_file():
+            yield Finding("wrong", "<file>", f"{path} does not exist")
+        elif element.get("mode") == "xyz":
+            comment = path.read_text(encoding="utf-8").split("\n", 2)[1]
+            if "CELL" not in comment:
+                yield Finding(
+                    "wrong",
+                    "<file>",
+                    f"{path.name} has no cell in its comment line; write "
+                    "`# CELL(abcABC): 50 50 50 90 90 90 cell{angstrom} positions{angstrom}`",
+                )
+    prefix = document.root.get("sockets_prefix", "/tmp/ipi_")
+    for element in document.root.findall("ffsocket"):
+        if element.get("mode", "inet") in ("unix", "shm"):
+            socket_path = Path(prefix + (element.findtext("address") or "localhost").strip())
+            if socket_path.exists():
+                yield Finding(
+                    "wrong",
+                    "<address>",
+                    f"{socket_path} exists: i-PI runs there already, or was killed and left it; "
+                    "then remove it",
+                )
+
+
+def _name(element: ElementTree.Element) -> str:
+    return f"<{element.tag} filename={element.get('filename', '')!r}>"
+
+
+RULES: tuple[Callable[[Input], Iterator[Finding]], ...] = (
+    _parsed_by_ipi,
+    _files,
+    _checkpoints,
+    _sockets,
+    _dipoles,
+    _dynamics,
+    _overhead,
+)

@@ -1,0 +1,94 @@
+"""Every template runs in a real i-PI with the real driver, shortened, and ends well."""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from densnet.simulate.processes import find_program, quiet_environment
+from tests.ipi_driver import elastic_ethanol
+
+ROOT = Path(__file__).parents[2]
+TEMPLATES = sorted((ROOT / "densnet" / "simulate" / "inputs").glob("*.xml"))
+# Steps that reach every output and property; optimisers and the Hessian need their own number.
+STEPS = {"phonons": 27, "geometry-bfgs": 30, "geometry-lbfgs": 30, "replica-exchange": 4}
+# i-PI waits half a second for more clients after each of several connections.
+BEADS = 4
+
+
+def prepare(template: Path, directory: Path) -> list[list[str]]:
+    """Copy a template, shortened, with sockets of its own; return the drivers' arguments."""
+    text = template.read_text()
+    commands = [
+        shlex.split(line)[2:]
+        for line in text.split("-->")[0].splitlines()
+        if line.strip().startswith("densnet-driver ethanol")
+    ]
+    tag = f"-{os.getpid()}"
+    steps = STEPS.get(template.stem, 2)
+    text = re.sub(r"<total_steps>\d+<", f"<total_steps>{steps}<", text)
+    text = re.sub(r"<address>([\w-]+)<", rf"<address>\1{tag}<", text)
+    text = text.replace("nbeads='32'", f"nbeads='{BEADS}'")
+    text = text.replace("<batch_size>32<", f"<batch_size>{BEADS}<")
+    (directory / template.name).write_text(text)
+    shutil.copy(template.with_name("ethanol.xyz"), directory)
+    return [
+        [
+            word + tag if before == "-u" else word.replace("32", str(BEADS))
+            for before, word in zip(["", *command], command, strict=False)
+        ]
+        for command in commands
+    ]
+
+
+def run_template(template: Path, directory: Path) -> str:
+    """Run a template and return what i-PI said."""
+    drivers = prepare(template, directory)
+    environment = {**quiet_environment(), "PYTHONPATH": str(ROOT)}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, elastic_ethanol.__file__, "elastic", *arguments],
+            cwd=directory,
+            env=environment,
+            stderr=subprocess.DEVNULL,
+        )
+        for arguments in drivers
+    ]
+    done = subprocess.run(
+        [find_program("i-pi"), template.name],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment,
+        check=False,
+    )
+    output = done.stdout + done.stderr
+    statuses = [process.wait(20.0) for process in processes]
+    assert done.returncode == 0, output
+    assert statuses == [0] * len(processes), output
+    return output
+
+
+@pytest.mark.parametrize(
+    "template", [t for t in TEMPLATES if t.stem != "ir-segment"], ids=lambda t: t.stem
+)
+def test_a_template_runs(template: Path, tmp_path: Path) -> None:
+    output = run_template(template, tmp_path)
+    assert "reports success" in output
+    assert "Traceback" not in output
+    written = [path for path in tmp_path.iterdir() if template.stem in path.name]
+    assert len(written) > 1
+
+
+def test_an_infrared_segment_starts_from_a_thermalised_checkpoint(tmp_path: Path) -> None:
+    inputs = TEMPLATES[0].parent
+    run_template(inputs / "nvt-langevin.xml", tmp_path)
+    run_template(inputs / "ir-segment.xml", tmp_path)
+    rows = (tmp_path / "ir-segment.dipole_0").read_text()
+    assert "Step:           0" in rows

@@ -1,0 +1,86 @@
+"""Each trap of i-PI's inputs is found; our own templates are free of all of them."""
+
+from pathlib import Path
+
+import pytest
+
+from densnet.errors import InputError
+from densnet.simulate.check_input import check_input
+
+TEMPLATES = sorted((Path(__file__).parents[2] / "densnet" / "simulate" / "inputs").glob("*.xml"))
+
+
+def changed(tmp_path: Path, old: str, new: str, template: str = "nve") -> Path:
+    """A template in a folder of its own, with one change."""
+    source = TEMPLATES[0].parent
+    text = (source / f"{template}.xml").read_text()
+    assert old in text
+    path = tmp_path / "input.xml"
+    path.write_text(text.replace(old, new))
+    (tmp_path / "ethanol.xyz").write_text((source / "ethanol.xyz").read_text())
+    return path
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
+def test_the_templates_are_sound(path: Path) -> None:
+    findings = check_input(path)
+    meant = {
+        # It starts from a checkpoint that another template writes.
+        "ir-segment": "nvt-langevin.checkpoint does not exist",
+        # It is for an i-PI that has no batches.
+        "connections": "32 structures a step travel one by one",
+    }.get(path.stem, "no finding at all")
+    assert [f for f in findings if f.severity != "note" and meant not in f.message] == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "severity", "words"),
+    [
+        ("safe_stride='100' ", "", "slow", "safe_stride='100'"),
+        ("threading='False'", "threading='True'", "slow", "threading='False'"),
+        ("flush='250'", "flush='1'", "slow", "flush='250'"),
+        ("flush='250'", "flush='2000'", "dangerous", "leaves a gap"),
+        ("<timeout>600</timeout>", "", "dangerous", "waits for ever"),
+        ("<latency>1e-4<", "<latency>0.02<", "slow", "0.02 s are lost"),
+        ("pbc='False'", "pbc='True'", "dangerous", "folds molecules"),
+        ("extra_type='dipole'", "", "wrong", "extra_type='dipole'"),
+        ("stride='4'", "stride='20'", "note", "O–H stretch"),
+        ("femtosecond'>0.5<", "femtosecond'>2.0<", "dangerous", "use 0.5 fs"),
+        ("femtosecond'>0.5<", "picosecond'>0.002<", "dangerous", "2 fs is too long"),
+        ("<prng><seed>329</seed></prng>", "", "dangerous", "seed"),
+        ("floatformat='%24.16e'", "", "note", "nine digits"),
+        ("mode='nve'", "mode='nvt'", "wrong", "needs a <temperature>"),
+        ("ethanol.xyz", "water.xyz", "wrong", "does not exist"),
+        ("<total_steps>", "<total_stepps>20</total_stepps><total_steps>", "wrong", "i-PI refuses"),
+        ("nbeads='1'", "nbeads='8'", "slow", "<batch_size>8</batch_size>"),
+    ],
+)
+def test_a_trap_is_found(tmp_path: Path, old: str, new: str, severity: str, words: str) -> None:
+    findings = check_input(changed(tmp_path, old, new))
+    assert any(f.severity == severity and words in f.message for f in findings), findings
+
+
+def test_a_missing_checkpoint_is_found(tmp_path: Path) -> None:
+    path = changed(
+        tmp_path, "<checkpoint filename='checkpoint' stride='1000' overwrite='True'/>", ""
+    )
+    assert any("no <checkpoint>" in f.message for f in check_input(path))
+
+
+def test_a_structure_without_cell_is_found(tmp_path: Path) -> None:
+    path = changed(tmp_path, "seed", "seed")
+    lines = (tmp_path / "ethanol.xyz").read_text().split("\n")
+    lines[1] = "ethanol"
+    (tmp_path / "ethanol.xyz").write_text("\n".join(lines))
+    assert any("no cell" in f.message for f in check_input(path))
+
+
+def test_what_is_no_input_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "input.xml"
+    with pytest.raises(InputError, match="cannot be read"):
+        check_input(path)
+    path.write_text("<simulation>")
+    with pytest.raises(InputError, match="not XML"):
+        check_input(path)
+    path.write_text("<html/>")
+    assert check_input(path)[0].severity == "wrong"
