@@ -67,10 +67,7 @@ def count_frames(frames: Frames) -> tuple[GroupCount, ...]:
 
 
 def format_table(frames: Frames) -> str:
-    """The summary as lines of text.
-
-    >>> print(format_table(frames))  # doctest: +SKIP
-    """
+    """The summary as lines of text."""
     header = ("column", "unit", "shape", "frames", "missing", "minimum", "maximum")
     rows = [
         (
