@@ -68,6 +68,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="spectra of other molecules, scored likewise")  # fmt: skip
     beside.add_argument("--compare-resolution", type=float, default=16.0, metavar="CM-1",
                         help="common resolution of the scores (default 16)")  # fmt: skip
+    beside.add_argument("--no-baseline", action="store_true",
+                        help="leave the baseline of the measured spectrum as it is")  # fmt: skip
     parser.add_argument("--output", type=Path, metavar="DIR",
                         help="folder for CSV and pictures (default RUN/spectrum)")  # fmt: skip
     parser.add_argument("--title", default="", help="heading of the pictures")

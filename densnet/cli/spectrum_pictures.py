@@ -28,7 +28,7 @@ def draw(
     path: Path,
 ) -> Path:
     """Draw one spectrum, with what was measured where there is something."""
-    label = f"calculated, {entry['temperature_kelvin']:.0f} K"
+    label = f"{entry['kind'] or 'calculated'}, {entry['temperature_kelvin']:.0f} K"
     if spectrum.error is not None:
         label += " (± 1 standard error)"
     lines = [Line(label, spectrum.wavenumber_cm1, spectrum.intensity, spectrum.error)]

@@ -36,7 +36,7 @@ from densnet.spectra.output import facf_from_infrared, save_csv, save_facf
 from densnet.spectra.peaks import BandComparison, compare_bands, undo_time_step_shift
 from densnet.spectra.raman import raman
 from densnet.spectra.run_directory import load_run, model_name
-from densnet.spectra.signals import SegmentFiles, Signal, load_signals
+from densnet.spectra.signals import SegmentFiles, Signal, check_alike, load_signals
 from densnet.spectra.spectrum import Spectrum
 from densnet.spectra.vibrational_density import vibrational_density
 from densnet.units import AU_FS, AU_WAVENUMBER_CM1
@@ -52,6 +52,7 @@ def compute_spectra(args: argparse.Namespace) -> dict[str, Any]:
     """
     console = Console(highlight=False)
     segments = find_segments(args)
+    check_alike(segments)
     folder = output_folder(args)
     resolution = Resolution(args.resolution, args.window)
     table = band_table(args)
@@ -63,7 +64,7 @@ def compute_spectra(args: argparse.Namespace) -> dict[str, Any]:
             continue
         signals, spectrum = spectrum_of(kind, args, segments, resolution)
         check_sampling(signals, args.range[1])
-        entry = describe_signals(signals)
+        entry = {"kind": segments[0].kind} | describe_signals(signals)
         remarks = remark_lines(args, entry)
         shown = spectrum.cut(*args.range)
         entry["error_method"] = spectrum.error_method
@@ -225,7 +226,7 @@ def judge(
 ) -> Assessment | None:
     """Score against the measured spectrum, or against a sketch of the measured bands."""
     if measured is not None:
-        terms = Terms(resolution_cm1=args.compare_resolution)
+        terms = Terms(resolution_cm1=args.compare_resolution, baseline=not args.no_baseline)
         return assess(spectrum, measured, terms, [load_measured(path) for path in args.null])
     if table is None:
         return None

@@ -37,7 +37,7 @@ def estimate_spectrum(
     """Average a spectrum over segments, weighted by their durations.
 
     With at least five independent segments the error is their standard error; with fewer, the
-    segments are cut into blocks of at least twice the longest lag and bootstrapped.
+    segments are cut into blocks of at least 1.25 times the longest lag and bootstrapped.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def estimate_spectrum(
     wavenumber = spectra[0][0] * AU_WAVENUMBER_CM1
     durations = np.array([len(signal.values) for signal in usable], dtype=np.float64)
     intensity = durations @ np.array([s for _, s in spectra]) / durations.sum()
-    samples, weights, error, method = _samples(usable, spectra, kernel, 2 * n_lags)
+    samples, weights, error, method = _samples(usable, spectra, kernel, 5 * n_lags // 4)
     return Spectrum(
         wavenumber_cm1=wavenumber,
         intensity=intensity,

@@ -93,6 +93,22 @@ def infrared(
     return estimate_spectrum(signals, resolution, kernel, quantity="infrared absorption", unit=UNIT)
 
 
+def dipole_rate(polar_tensors: Array, velocities: Array) -> Array:
+    """Exact time derivative of the dipole, Ṁ = Σ_A v_A·∂μ/∂R_A.
+
+    Parameters
+    ----------
+    polar_tensors : (n_times, n_atoms, 3, 3) float64, e
+        ``[t, A, i, x]`` = ∂μ_x/∂R_{A,i}.
+    velocities : (n_times, n_atoms, 3) float64, bohr per atomic time
+
+    Returns
+    -------
+    (n_times, 3) float64, e·bohr per atomic time
+    """
+    return np.asarray(np.einsum("taix,tai->tx", polar_tensors, velocities), dtype=np.float64)
+
+
 def absorption_coefficient_cm1(spectrum: Spectrum, volume_angstrom3: float) -> Array:
     """Turn κ into n(ω)α(ω) of a sample with one such molecule (or cell) in a volume.
 

@@ -52,8 +52,10 @@ def load_run(directory: Path) -> list[SegmentFiles]:
     if not manifest.get("finished", True):
         logger.warning("%s: the run has not finished; what is there is used", path)
     root = path.parent
+    nuclei = {"kubo": "path-integral nuclei"}.get(manifest["nuclei"], "classical nuclei")
+    kind = f"{manifest.get('model', {}).get('name', 'unnamed model')}, {nuclei}"
     segments = [
-        _segment(path, root, entry)
+        _segment(path, root, entry, kind)
         for entry in _field(path, manifest, "segments")
         if entry.get("use_for_spectrum", True)
     ]
@@ -87,7 +89,7 @@ def _load_manifest(directory: Path) -> tuple[Path, dict[str, Any]]:
     return path, manifest
 
 
-def _segment(path: Path, root: Path, entry: dict[str, Any]) -> SegmentFiles:
+def _segment(path: Path, root: Path, entry: dict[str, Any], kind: str) -> SegmentFiles:
     files = {
         quantity: tuple(root / name for name in entry[key])
         for quantity, key in FILE_KEYS.items()
@@ -98,6 +100,7 @@ def _segment(path: Path, root: Path, entry: dict[str, Any]) -> SegmentFiles:
         temperature_kelvin=float(_field(path, entry, "temperature_kelvin")),
         timestep_fs=float(_field(path, entry, "timestep_fs")),
         files=files,
+        kind=kind,
     )
 
 

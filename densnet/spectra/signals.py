@@ -58,12 +58,32 @@ class SegmentFiles:
         Of one simulation step.
     files : mapping of quantity → tuple of Path
         One file for each path-integral bead.
+    kind : str
+        Model and treatment of the nuclei, e.g. ``ethanol, classical nuclei``; segments of
+        different kinds are not averaged.
     """
 
     name: str
     temperature_kelvin: float
     timestep_fs: float
     files: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    kind: str = ""
+
+
+def check_alike(segments: Sequence[SegmentFiles]) -> None:
+    """Refuse segments of different kind, temperature or time step: no average of them is right."""
+    first = segments[0]
+    for other in segments[1:]:
+        for name, a, b in (
+            ("kind", first.kind, other.kind),
+            ("temperature", first.temperature_kelvin, other.temperature_kelvin),
+            ("time step", first.timestep_fs, other.timestep_fs),
+        ):
+            if a != b:
+                raise InputError(
+                    f"segments {first.name!r} and {other.name!r} differ in {name} ({a} and {b}): "
+                    "compute their spectra apart and draw them beside each other with --overlay"
+                )
 
 
 def load_rows(segment: SegmentFiles, quantity: str) -> tuple[Rows, Array]:

@@ -11,6 +11,7 @@ from densnet.spectra.infrared import (
     DECADIC_L_MOL_CM,
     absorption_coefficient_cm1,
     absorption_factor,
+    dipole_rate,
     infrared,
 )
 from densnet.spectra.signals import Signal
@@ -123,6 +124,15 @@ def test_ring_polymer_beads_average_to_the_classical_line_of_a_harmonic_mode(
     spectrum = infrared([Signal("a", mean, interval / AU_FS, TEMPERATURE_KELVIN)], Resolution(10.0))
     assert spectrum.area(1300.0, 1700.0) == pytest.approx(KM_MOL, rel=LINE_AREA_RELATIVE)
     assert abs(spectrum.area(1700.0, 4500.0)) < LINE_AREA_RELATIVE * KM_MOL
+
+
+def test_dipole_rate_is_the_derivative_along_the_velocities(rng: np.random.Generator):
+    tensors, velocities = rng.normal(size=(6, 4, 3, 3)), rng.normal(size=(6, 4, 3))
+    direct = [
+        sum(velocities[t, a, i] * tensors[t, a, i] for a in range(4) for i in range(3))
+        for t in range(6)
+    ]
+    np.testing.assert_allclose(dipole_rate(tensors, velocities), direct, atol=1e-13)
 
 
 def test_segments_of_different_spacing_are_refused():

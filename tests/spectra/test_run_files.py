@@ -15,7 +15,7 @@ from densnet.errors import DataError, InputError, NonFiniteError
 from densnet.spectra.explicit_files import group_files
 from densnet.spectra.ipi_properties import load_properties
 from densnet.spectra.run_directory import load_run, model_name
-from densnet.spectra.signals import load_rows, load_signals
+from densnet.spectra.signals import check_alike, load_rows, load_signals
 from densnet.units import AU_FS, BOHR_ANGSTROM, DALTON_AU
 from tests.tolerances import CODATA_RELATIVE
 
@@ -70,6 +70,28 @@ def test_beads_of_a_path_integral_run_are_averaged(tmp_path: Path):
 def test_an_unfinished_run_is_used_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     assert load_run(write_run(tmp_path, finished=False))
     assert "has not finished" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"nuclei": "kubo"}, "kind.*classical nuclei and ethanol, path-integral nuclei"),
+        ({"model": {"name": "water"}}, "kind.*water"),
+        ({"temperature_kelvin": 500.0}, "temperature.*310.0 and 500.0"),
+        ({"timestep_fs": 0.25}, "time step"),
+    ],
+)
+def test_runs_that_are_not_alike_are_not_averaged(
+    tmp_path: Path, changes: dict[str, Any], message: str
+):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    segment = manifest()["segments"][1] | changes
+    first = load_run(write_run(tmp_path / "a"))
+    second = load_run(write_run(tmp_path / "b", segments=[segment], **changes))
+    check_alike(first)
+    with pytest.raises(InputError, match=message):
+        check_alike(first + second)
 
 
 def test_path_integrals_without_dynamics_are_refused(tmp_path: Path):
