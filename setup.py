@@ -62,7 +62,6 @@ setup(
         "densnet.export": ["bundles/**/*"],
         "densnet.simulate": ["inputs/*"],
         "densnet.spectra": ["experiment/*.csv"],
-        "densnet.integrals": ["*.pyi"],
         "densnet": ["py.typed"],
         "ipi_driver": ["py.typed"],
     },

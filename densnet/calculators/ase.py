@@ -61,12 +61,15 @@ class DensNetCalculator(Calculator):
         Raises
         ------
         InputError
-            If the cell is periodic in some directions only, or stress is asked of a molecule.
+            If there are no atoms, the cell is periodic in some directions only, or stress is asked
+            of a molecule.
         UnitsError
             If two atoms nearly coincide.
         """
         super().calculate(atoms, list(properties), list(system_changes))
         atoms = self.atoms
+        if atoms is None:
+            raise InputError("nothing to calculate: attach the calculator to an ASE Atoms object")
         periodic = bool(atoms.pbc.all())
         if atoms.pbc.any() and not periodic:
             raise InputError(

@@ -3,6 +3,7 @@
 import logging
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -42,7 +43,7 @@ class KernelInfo:
 @cache
 def _load() -> tuple[ModuleType, str]:
     try:
-        from densnet.integrals import _kernel
+        return import_module("densnet.integrals._kernel"), ""
     except ImportError as error:
         logger.warning(
             "the C++ kernel densnet.integrals._kernel is missing (%s); integrals run in torch, "
@@ -50,7 +51,6 @@ def _load() -> tuple[ModuleType, str]:
             error,
         )
         return twin_backend, str(error)
-    return _kernel, ""
 
 
 def backend() -> ModuleType:
