@@ -35,7 +35,8 @@ class DensNetCalculator(Calculator):
     (3,)
     """
 
-    implemented_properties: ClassVar[list[str]] = [
+    # ASE declares this list on the instance and sets it on the class.
+    implemented_properties: ClassVar[list[str]] = [  # type: ignore[misc]
         "energy",
         "free_energy",
         "forces",
