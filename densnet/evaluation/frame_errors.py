@@ -38,8 +38,8 @@ class FrameErrors:
     """Errors over a set of frames.
 
     ``dipole_vector_mae_millidebye`` is the mean length of the error vector, ``dipole_mae…`` the
-    mean over its components; forces are over components. ``…_spread`` are standard deviations of the
-    reference, the error of predicting the mean.
+    mean over its components; forces are over components. ``…_spread`` are standard deviations of
+    the reference, the error of predicting the mean.
     """
 
     n_frames: int
