@@ -46,9 +46,9 @@ def run(args: argparse.Namespace) -> int:
         frames = run_sample(
             config,
             executor,
-            on_group=lambda sample: progress.advance(task, len(sample.positions)),
+            n_workers=args.workers,
+            on_frame=lambda done: progress.update(task, completed=done),
         )
-        progress.update(task, completed=total)
     counts = count_frames(frames)
     table = Table("tag", "temperature (K)", "frames", "trajectories", title=str(config.output))
     for row in counts:

@@ -1,9 +1,4 @@
-"""Read files of frames, strictly: what was asked for is there and finite, or it is an error.
-
-Example::
-
-    frames = FrameFile.read("ethanol.h5", require=("energy", "forces"), select={"tag": "train"})
-"""
+"""Read files of frames, strictly: what was asked for is there and finite, or it is an error."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -148,11 +143,16 @@ class FrameFile:
     def failures(path: str | Path) -> dict[int, str]:
         """Frames that could not be labelled, with the reason."""
         with open_file(Path(path)) as file:
-            if "failures" not in file:
-                return {}
-            frames = file["failures/frame"][:].tolist()
-            messages = file["failures/message"].asstr()[:].tolist()
-        return dict(zip(frames, messages, strict=True))
+            return read_failures(file)
+
+
+def read_failures(file: h5py.File) -> dict[int, str]:
+    """Frames of an open file that could not be computed, with the reason."""
+    if "failures" not in file:
+        return {}
+    frames = file["failures/frame"][:].tolist()
+    messages = file["failures/message"].asstr()[:].tolist()
+    return dict(zip(frames, messages, strict=True))
 
 
 def open_file(path: Path) -> h5py.File:

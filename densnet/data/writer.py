@@ -26,7 +26,7 @@ from densnet.data.schema import (
     Column,
     check_row,
 )
-from densnet.data.store import open_file
+from densnet.data.store import open_file, read_failures
 from densnet.errors import InputError
 
 CHUNK_FRAMES = 16
@@ -266,15 +266,6 @@ def write_failures(file: h5py.File, failures: Mapping[int, str]) -> None:
     group.create_dataset(
         "message", data=[failures[i] for i in sorted(failures)], dtype=h5py.string_dtype()
     )
-
-
-def read_failures(file: h5py.File) -> dict[int, str]:
-    """Frames that could not be computed, with the reason."""
-    if "failures" not in file:
-        return {}
-    frames = file["failures/frame"][:].tolist()
-    messages = file["failures/message"].asstr()[:].tolist()
-    return dict(zip(frames, messages, strict=True))
 
 
 def encode_attribute(value: object) -> str | int | float:

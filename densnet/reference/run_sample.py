@@ -1,7 +1,7 @@
 """`densnet sample` as a function: configuration in, file of frames out."""
 
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, as_completed
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,15 @@ import densnet
 from densnet.data.store import FrameFile, Frames
 from densnet.data.writer import FrameWriter
 from densnet.errors import InputError
-from densnet.reference.sampling import Dynamics, Group, Sample, Torsion, check, sample_group
+from densnet.reference.sampling import (
+    Dynamics,
+    Group,
+    Sample,
+    Torsion,
+    Trajectory,
+    check,
+    sample_group,
+)
 from densnet.structure import Structure
 from densnet.units import BOHR_ANGSTROM
 
@@ -56,15 +64,18 @@ def run_sample(
     config: SampleConfig,
     executor: Executor,
     *,
-    on_group: Callable[[Sample], None] = lambda sample: None,
+    n_workers: int = 1,
+    on_frame: Callable[[int], None] = lambda done: None,
 ) -> Frames:
-    """Sample every group, in parallel, and write the file; groups that are in it are kept.
+    """Sample every group and write the file; groups that are in it are kept.
 
     The result does not depend on the number of workers, nor on interruptions: a group is written
     whole, under frame numbers that follow from its place in the configuration.
 
     Raises
     ------
+    SimulationError
+        If a conformer is never met.
     InputError
         If the geometry cannot be read, two groups share a seed, or the file belongs to another
         configuration.
@@ -85,26 +96,30 @@ def run_sample(
     with FrameWriter(
         config.output, structure.numbers, attributes, provenance=provenance, commit_every=10**9
     ) as writer:
-        tasks: dict[Future[Sample], int] = {}
         for i, group in enumerate(config.groups):
-            if set(range(firsts[i], firsts[i + 1])) <= writer.frames:
-                continue
-            future = executor.submit(
-                sample_group,
-                structure.numbers,
-                structure.positions,
-                group,
-                config.dynamics,
-                torsion=config.torsion,
-                charge=config.charge,
-                seed=config.seed,
-            )
-            tasks[future] = i
-        for future in as_completed(tasks):
-            sample = future.result()
-            append_group(writer, sample, tasks[future], int(firsts[tasks[future]]))
-            on_group(sample)
+            first = int(firsts[i])
+            if not set(range(first, int(firsts[i + 1]))) <= writer.frames:
+                trajectory = Trajectory(
+                    structure.numbers,
+                    structure.positions,
+                    group,
+                    config.dynamics,
+                    config.torsion,
+                    config.charge,
+                    config.seed,
+                    number=0,
+                )
+                sample = sample_group(
+                    trajectory, executor, n_workers=n_workers, on_frame=counter(on_frame, first)
+                )
+                append_group(writer, sample, i, first)
+            on_frame(int(firsts[i + 1]))
     return FrameFile.read(config.output)
+
+
+def counter(on_frame: Callable[[int], None], first: int) -> Callable[[int], None]:
+    """Report frames of a group as frames of the whole run."""
+    return lambda kept: on_frame(first + kept)
 
 
 def append_group(writer: FrameWriter, sample: Sample, group: int, first: int) -> None:

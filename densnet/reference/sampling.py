@@ -8,8 +8,10 @@ trajectory has its own random stream, derived from the seed of the run, the grou
 does not depend on how many processes do the work.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Generator
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, replace
 
 import numpy as np
 from ase import Atoms, units
@@ -88,26 +90,50 @@ class Sample:
     torsion_degrees: NDArray[np.float64]
 
 
-def sample_group(
-    numbers: NDArray[np.int64],
-    positions: NDArray[np.float64],
-    group: Group,
-    dynamics: Dynamics,
-    *,
-    torsion: Torsion | None = None,
-    charge: int = 0,
-    seed: int = 0,
-    on_frame: Callable[[int], None] | None = None,
-) -> Sample:
-    """Draw the frames of one group.
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """One trajectory to be run.
 
     Parameters
     ----------
     numbers : (n_atoms,) int64
     positions : (n_atoms, 3) float64, bohr
-        A reasonable geometry; the torsion is set to each of its starts in turn.
+        A reasonable geometry; the torsion is set to the start of this trajectory.
+    number : int
+        Inside its group.
     seed : int
-        Seed of the whole run; the group adds its own.
+        Of the whole run; the group and the number are added to it.
+    """
+
+    numbers: NDArray[np.int64]
+    positions: NDArray[np.float64]
+    group: Group
+    dynamics: Dynamics
+    torsion: Torsion | None
+    charge: int
+    seed: int
+    number: int
+
+
+Offer = tuple[float, NDArray[np.float64]]
+
+
+def sample_group(
+    first: Trajectory,
+    executor: Executor,
+    *,
+    n_workers: int = 1,
+    on_frame: Callable[[int], None] = lambda kept: None,
+) -> Sample:
+    """Draw the frames of a group, running its trajectories in parallel.
+
+    Trajectories are used in the order of their numbers, whichever is finished first, so that the
+    frames do not depend on the number of workers.
+
+    Parameters
+    ----------
+    first : Trajectory
+        Number 0 of the group; the others differ in their number only.
     on_frame : callable
         Called with the number of frames kept so far, after each.
 
@@ -118,13 +144,14 @@ def sample_group(
     SimulationError
         If a conformer is not met often enough to fill its share.
     """
-    check(group, dynamics, torsion, len(numbers))
+    group, dynamics, torsion = first.group, first.dynamics, first.torsion
+    check(group, dynamics, torsion, len(first.numbers))
     starts = torsion.starts_degrees if torsion is not None else (0.0,)
     quota = np.full(len(starts), group.n_frames // len(starts))
     quota[: group.n_frames % len(starts)] += 1
     kept: list[tuple[NDArray[np.float64], int, float, float]] = []
     offered = 0
-    k = 0
+    stream = run_in_order(first, executor, n_workers)
     while quota.sum() > 0:
         if offered > OFFERS_PER_FRAME * max(group.n_frames, dynamics.frames_per_trajectory):
             raise SimulationError(
@@ -132,20 +159,16 @@ def sample_group(
                 f"conformers near {list(starts)} degrees still miss {quota.tolist()} frames; "
                 "check torsion.atoms and torsion.starts_degrees"
             )
-        rng = np.random.default_rng(np.random.SeedSequence([seed, group.seed, k]))
-        start = k % len(starts)
-        for time, frame in run_trajectory(
-            numbers, positions, start, group, dynamics, torsion, charge, rng
-        ):
+        number, offers = next(stream)
+        for time, frame in offers:
             offered += 1
             angle = 0.0 if torsion is None else dihedral_degrees(frame, torsion.atoms)
             well = nearest_start(angle, starts)
             if quota[well] > 0:
                 quota[well] -= 1
-                kept.append((frame, k, time, angle))
-                if on_frame is not None:
-                    on_frame(len(kept))
-        k += 1
+                kept.append((frame, number, time, angle))
+                on_frame(len(kept))
+    stream.close()
     return Sample(
         group,
         np.array([row[0] for row in kept]),
@@ -155,22 +178,36 @@ def sample_group(
     )
 
 
-def run_trajectory(
-    numbers: NDArray[np.int64],
-    positions: NDArray[np.float64],
-    start: int,
-    group: Group,
-    dynamics: Dynamics,
-    torsion: Torsion | None,
-    charge: int,
-    rng: np.random.Generator,
-) -> list[tuple[float, NDArray[np.float64]]]:
+def run_in_order(
+    first: Trajectory, executor: Executor, n_workers: int
+) -> Generator[tuple[int, list[Offer]], None, None]:
+    """Run trajectories 0, 1, 2, … without end, `n_workers` at a time; yield them in this order."""
+    waiting: deque[Future[list[Offer]]] = deque()
+    number = 0
+    try:
+        while True:
+            while len(waiting) < n_workers:
+                later = replace(first, number=number + len(waiting))
+                waiting.append(executor.submit(run_trajectory, later))
+            yield number, waiting.popleft().result()
+            number += 1
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+def run_trajectory(trajectory: Trajectory) -> list[Offer]:
     """Run one Langevin trajectory; return (time in fs, positions in bohr) of the offered frames."""
-    atoms = Atoms(numbers=numbers, positions=positions * BOHR_ANGSTROM)
+    group, dynamics, torsion = trajectory.group, trajectory.dynamics, trajectory.torsion
+    rng = np.random.default_rng(
+        np.random.SeedSequence([trajectory.seed, group.seed, trajectory.number])
+    )
+    atoms = Atoms(numbers=trajectory.numbers, positions=trajectory.positions * BOHR_ANGSTROM)
     if torsion is not None:
+        start = torsion.starts_degrees[trajectory.number % len(torsion.starts_degrees)]
         moving = torsion.moving or (torsion.atoms[3],)
-        atoms.set_dihedral(*torsion.atoms, torsion.starts_degrees[start], indices=list(moving))
-    atoms.calc = TBLite(method=dynamics.method, charge=charge, verbosity=0)
+        atoms.set_dihedral(*torsion.atoms, start, indices=list(moving))
+    atoms.calc = TBLite(method=dynamics.method, charge=trajectory.charge, verbosity=0)
     widths = np.sqrt(atoms.get_masses() * units.kB * group.temperature_kelvin)
     atoms.set_momenta(rng.standard_normal((len(atoms), 3)) * widths[:, None])
     integrator = Langevin(
@@ -225,6 +262,8 @@ def check(group: Group, dynamics: Dynamics, torsion: Torsion | None, n_atoms: in
         return
     if not torsion.starts_degrees:
         raise InputError("torsion.starts_degrees: give at least one angle")
+    if len({angle % 360.0 for angle in torsion.starts_degrees}) != len(torsion.starts_degrees):
+        raise InputError("torsion.starts_degrees: every conformer needs an angle of its own")
     indices = torsion.atoms + torsion.moving
     if len(set(torsion.atoms)) != 4 or min(indices) < 0 or max(indices) >= n_atoms:
         raise InputError(

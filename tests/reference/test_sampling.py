@@ -1,3 +1,4 @@
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,9 @@ from densnet.errors import InputError
 from densnet.reference.sampling import (
     Dynamics,
     Group,
+    Sample,
     Torsion,
+    Trajectory,
     dihedral_degrees,
     nearest_start,
     sample_group,
@@ -28,31 +31,42 @@ def peroxide() -> tuple[np.ndarray, np.ndarray]:
     return atoms.numbers[order], atoms.positions[order] / BOHR_ANGSTROM
 
 
+def sample(
+    group: Group,
+    dynamics: Dynamics,
+    *,
+    torsion: Torsion | None = None,
+    seed: int = 0,
+    n_workers: int = 1,
+) -> Sample:
+    numbers, positions = peroxide()
+    first = Trajectory(numbers, positions, group, dynamics, torsion, 0, seed, number=0)
+    with ThreadPoolExecutor(n_workers) as executor:
+        return sample_group(first, executor, n_workers=n_workers)
+
+
 def test_a_group_has_its_size_and_every_conformer_its_share() -> None:
-    numbers, positions = peroxide()
-    sample = sample_group(numbers, positions, GROUP, SHORT, torsion=PEROXIDE_TORSION)
-    assert sample.positions.shape == (7, 4, 3)
-    wells = [nearest_start(a, PEROXIDE_TORSION.starts_degrees) for a in sample.torsion_degrees]
+    drawn = sample(GROUP, SHORT, torsion=PEROXIDE_TORSION)
+    assert drawn.positions.shape == (7, 4, 3)
+    wells = [nearest_start(a, PEROXIDE_TORSION.starts_degrees) for a in drawn.torsion_degrees]
     assert sorted(np.bincount(wells).tolist()) == [3, 4]
-    assert len(set(sample.trajectory.tolist())) >= 2
+    assert len(set(drawn.trajectory.tolist())) >= 2
 
 
-def test_the_same_seed_gives_the_same_frames_and_another_seed_others() -> None:
-    numbers, positions = peroxide()
-    first = sample_group(numbers, positions, GROUP, SHORT, seed=1)
-    again = sample_group(numbers, positions, GROUP, SHORT, seed=1)
-    other_run = sample_group(numbers, positions, GROUP, SHORT, seed=2)
-    other_group = sample_group(numbers, positions, replace(GROUP, seed=6), SHORT, seed=1)
+def test_frames_follow_from_the_seeds_and_not_from_the_number_of_workers() -> None:
+    first = sample(GROUP, SHORT, seed=1)
+    again = sample(GROUP, SHORT, seed=1, n_workers=3)
+    other_run = sample(GROUP, SHORT, seed=2)
+    other_group = sample(replace(GROUP, seed=6), SHORT, seed=1)
     assert np.array_equal(first.positions, again.positions)
     assert np.abs(first.positions - other_run.positions).max() > 1e-3
     assert np.abs(first.positions - other_group.positions).max() > 1e-3
 
 
 def test_frames_are_apart_in_time() -> None:
-    numbers, positions = peroxide()
-    sample = sample_group(numbers, positions, GROUP, SHORT)
-    for k in set(sample.trajectory.tolist()):
-        times = sample.time[sample.trajectory == k]
+    drawn = sample(GROUP, SHORT)
+    for k in set(drawn.trajectory.tolist()):
+        times = drawn.time[drawn.trajectory == k]
         assert np.all(np.diff(times) >= SHORT.spacing_fs)
         assert times.min() >= SHORT.spacing_fs
 
@@ -60,15 +74,14 @@ def test_frames_are_apart_in_time() -> None:
 def test_the_temperature_is_that_of_the_group() -> None:
     # Harmonic bond: the variance of the O-O distance along many frames follows equipartition, and
     # hot frames are wider than cold ones by the ratio of the temperatures.
-    numbers, positions = peroxide()
     dynamics = Dynamics(
         equilibration_ps=0.05, spacing_fs=8.0, frames_per_trajectory=45, friction_per_ps=100.0
     )
     variances = []
     for kelvin in (100.0, 900.0):
         group = Group("train", kelvin, 90, 3)
-        sample = sample_group(numbers, positions, group, dynamics)
-        bond = np.linalg.norm(sample.positions[:, 0] - sample.positions[:, 1], axis=1)
+        positions = sample(group, dynamics).positions
+        bond = np.linalg.norm(positions[:, 0] - positions[:, 1], axis=1)
         variances.append(bond.var())
     # 90 correlated frames: the ratio of variances, 9 by equipartition, is good to a factor of 2.
     assert 4.5 < variances[1] / variances[0] < 18.0
@@ -97,9 +110,9 @@ def test_angles_are_compared_around_the_circle() -> None:
         (GROUP, SHORT, Torsion((0, 1, 2, 9), (0.0,)), "from 0 to 3"),
         (GROUP, SHORT, Torsion((0, 1, 1, 2), (0.0,)), "four different"),
         (GROUP, SHORT, Torsion((2, 0, 1, 3), ()), "at least one angle"),
+        (GROUP, SHORT, Torsion((2, 0, 1, 3), (90.0, 450.0)), "an angle of its own"),
     ],
 )
 def test_impossible_settings_are_refused_by_name(group, dynamics, torsion, message) -> None:
-    numbers, positions = peroxide()
     with pytest.raises(InputError, match=message):
-        sample_group(numbers, positions, group, dynamics, torsion=torsion)
+        sample(group, dynamics, torsion=torsion)
