@@ -78,5 +78,9 @@ def _time_step_part(maximum: float, timestep_fs: float | None) -> str:
 
 
 def _with_error(value: float, error: float | None, digits: int) -> str:
+    """A number with its error; an error that would round to zero is shown with one figure."""
     text = f"{value:.{digits}f}"
-    return text if error is None else f"{text} ± {error:.{digits}f}"
+    if error is None:
+        return text
+    small = error < 0.5 * 10.0**-digits
+    return f"{text} ± {error:.1g}" if small else f"{text} ± {error:.{digits}f}"
