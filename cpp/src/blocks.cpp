@@ -60,16 +60,16 @@ std::vector<std::size_t> first_functions(const Basis& basis, const std::int64_t*
     return first;
 }
 
-void couple_vectors(const VectorKernels& kernels, const CouplingLayout& layout,
+void couple_vectors(const VectorKernels& kernels, const CouplingLayout& layout, int l_a, int l_b,
                     const double vectors[3][kMaxLanes], BlockScratch& scratch) {
-    const int l_high = 2 * layout.l_max;
-    grow(scratch.harmonics, static_cast<std::size_t>((l_high + 1) * (l_high + 1)) * kMaxLanes);
+    grow(scratch.harmonics, static_cast<std::size_t>((kMaxOrder + 1) * (kMaxOrder + 1)) * kMaxLanes);
     grow(scratch.couplings, layout.size * kMaxLanes);
-    kernels.solid_harmonics(l_high, vectors[0], vectors[1], vectors[2], scratch.harmonics.data());
-    for (int l_a = 0; l_a <= layout.l_max; ++l_a) {
-        for (int l_b = 0; l_b <= layout.l_max; ++l_b) {
-            kernels.couple(coupling(l_a, l_b), scratch.harmonics.data(),
-                           scratch.couplings.data() + layout.offset[l_a][l_b],
+    kernels.solid_harmonics(l_a + l_b, vectors[0], vectors[1], vectors[2],
+                            scratch.harmonics.data());
+    for (int i = 0; i <= l_a; ++i) {
+        for (int j = 0; j <= l_b; ++j) {
+            kernels.couple(coupling(i, j), scratch.harmonics.data(),
+                           scratch.couplings.data() + layout.offset[i][j],
                            static_cast<std::ptrdiff_t>(layout.size));
         }
     }
@@ -79,7 +79,10 @@ void write_block(Metric metric, const VectorKernels& kernels, const CouplingLayo
                  const Species& a, const Species& b, const SpeciesPair& pair, int lane,
                  double squared_distance, bool write_zeros, double* out, std::ptrdiff_t out_stride,
                  BlockScratch& scratch) {
-    const double inverse = 1.0 / std::sqrt(squared_distance);
+    // 1 / R^{2 l_high + 1}
+    double far_power[kMaxOrder + 1];
+    far_power[0] = 1.0 / std::sqrt(squared_distance);
+    for (int l = 1; l <= kMaxOrder; ++l) far_power[l] = far_power[l - 1] / squared_distance;
     for (std::size_t ga = 0; ga < a.groups.size(); ++ga) {
         for (std::size_t gb = 0; gb < b.groups.size(); ++gb) {
             const Group &x = a.groups[ga], &y = b.groups[gb];
@@ -99,7 +102,7 @@ void write_block(Metric metric, const VectorKernels& kernels, const CouplingLayo
             if (metric == Metric::overlap) {
                 kernels.radial_overlap(view, squared_distance, scratch.radial.data());
             } else {
-                kernels.radial_coulomb(view, squared_distance, std::pow(inverse, 2 * k.l_high + 1),
+                kernels.radial_coulomb(view, squared_distance, far_power[k.l_high],
                                        scratch.radial.data());
             }
             const double* f = scratch.radial.data();

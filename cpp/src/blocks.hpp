@@ -27,8 +27,8 @@ struct BlockScratch {
     std::vector<int> near;
 };
 
-// Tables G of up to `lanes` vectors A - B.
-void couple_vectors(const VectorKernels& kernels, const CouplingLayout& layout,
+// Tables G of up to `lanes` vectors A - B, for degrees up to l_a and l_b.
+void couple_vectors(const VectorKernels& kernels, const CouplingLayout& layout, int l_a, int l_b,
                     const double vectors[3][kMaxLanes], BlockScratch& scratch);
 
 // Write the block of one atom pair; `lane` says whose table of couple_vectors is meant.

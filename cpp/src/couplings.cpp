@@ -4,7 +4,6 @@
 #include <array>
 #include <cmath>
 #include <memory>
-#include <vector>
 
 namespace densnet {
 namespace {
@@ -110,18 +109,23 @@ void slope(const double* axial, int l, double* result) {
 
 struct StoredCoupling {
     Coupling coupling{};
-    std::vector<int> first, harmonic;
-    std::vector<double> value;
+    std::unique_ptr<int[][2]> harmonic;
+    std::unique_ptr<double[][2]> value;
 };
 
 void set_sparse_products(StoredCoupling& stored, const Grid& grid) {
     Coupling& c = stored.coupling;
-    stored.first.push_back(0);
+    c.n_entries = (c.n + 1) * (2 * c.l_a + 1) * (2 * c.l_b + 1);
+    const std::size_t padded = (c.n_entries + 7) / 8 * 8;
+    stored.harmonic = std::make_unique<int[][2]>(padded);
+    stored.value = std::make_unique<double[][2]>(padded);
+    int entry = 0;
     for (int k = 0; k <= c.n; ++k) {
         const int l = c.l_low + 2 * k;
         for (int i = 0; i < 2 * c.l_a + 1; ++i) {
-            for (int j = 0; j < 2 * c.l_b + 1; ++j) {
+            for (int j = 0; j < 2 * c.l_b + 1; ++j, ++entry) {
                 const int m_a = m_at(c.l_a, i), m_b = m_at(c.l_b, j);
+                int term = 0;
                 for (int m = -l; m <= l; ++m) {
                     const int size = std::abs(m);
                     if (size != std::abs(std::abs(m_a) - std::abs(m_b)) &&
@@ -130,17 +134,15 @@ void set_sparse_products(StoredCoupling& stored, const Grid& grid) {
                     }
                     const double value = grid.gaunt(c.l_a, m_a, c.l_b, m_b, l, m);
                     if (std::abs(value) < 1e-13) continue;
-                    stored.harmonic.push_back(l * l + l + m);
-                    stored.value.push_back(value);
+                    stored.harmonic[entry][term] = l * l + l + m;
+                    stored.value[entry][term] = value;
+                    ++term;
                 }
-                stored.first.push_back(static_cast<int>(stored.value.size()));
             }
         }
     }
-    c.first = stored.first.data();
-    c.harmonic = stored.harmonic.data();
-    c.value = stored.value.data();
-    c.n_entries = static_cast<int>(stored.first.size()) - 1;
+    c.harmonic = stored.harmonic.get();
+    c.value = stored.value.get();
 }
 
 void set_radial_functions(Coupling& c, const Grid& grid) {

@@ -110,7 +110,13 @@ void metric_matrix(Metric metric, const Structures& structures, int n_threads, b
         const std::size_t begin = item * lanes, count = std::min(lanes, pairs.size() - begin);
         double vectors[3][kMaxLanes];
         fill_vectors(pairs.data() + begin, count, vectors);
-        couple_vectors(kernels, layout, vectors, scratch);
+        int l_a = 0, l_b = 0;
+        for (std::size_t lane = 0; lane < count; ++lane) {
+            const AtomPair& pair = pairs[begin + lane];
+            l_a = std::max(l_a, basis.species()[structures.species[pair.a]].l_max);
+            l_b = std::max(l_b, basis.species()[structures.species[pair.b]].l_max);
+        }
+        couple_vectors(kernels, layout, l_a, l_b, vectors, scratch);
         for (std::size_t lane = 0; lane < count; ++lane) {
             const AtomPair& pair = pairs[begin + lane];
             const auto species_a = static_cast<int>(structures.species[pair.a]);
@@ -169,7 +175,7 @@ void cross_matrix(Metric metric, const Structures& rows, const Structures& colum
         const std::size_t begin = item * lanes, count = std::min(lanes, pairs.size() - begin);
         double vectors[3][kMaxLanes];
         fill_vectors(pairs.data() + begin, count, vectors);
-        couple_vectors(kernels, layout, vectors, scratch);
+        couple_vectors(kernels, layout, rows.basis->l_max(), columns.basis->l_max(), vectors, scratch);
         for (std::size_t lane = 0; lane < count; ++lane) {
             const AtomPair& pair = pairs[begin + lane];
             const auto species_a = static_cast<std::size_t>(rows.species[pair.a]);

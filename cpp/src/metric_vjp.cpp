@@ -144,8 +144,8 @@ void add_pair(Metric metric, const Species& a, const Species& b, const SpeciesPa
                         for (int m = 0; m < n_a; ++m) {
                             for (int o = 0; o < n_b; ++o, ++entry) {
                                 double g = 0.0;
-                                for (int t = k.first[entry]; t < k.first[entry + 1]; ++t) {
-                                    g += k.value[t] * s[k.harmonic[t]];
+                                for (int t = 0; t < 2; ++t) {
+                                    g += k.value[entry][t] * s[k.harmonic[entry][t]];
                                 }
                                 const double value = w[m * stride + o];
                                 contracted += g * value;
@@ -168,10 +168,10 @@ void add_pair(Metric metric, const Species& a, const Species& b, const SpeciesPa
                 }
             }
             for (int entry = 0; entry < k.n_entries; ++entry) {
-                for (int t = k.first[entry]; t < k.first[entry + 1]; ++t) {
+                for (int t = 0; t < 2; ++t) {
                     for (int axis = 0; axis < 3; ++axis) {
                         gradient[axis] +=
-                            gathered[entry] * k.value[t] * ds[3 * k.harmonic[t] + axis];
+                            gathered[entry] * k.value[entry][t] * ds[3 * k.harmonic[entry][t] + axis];
                     }
                 }
             }

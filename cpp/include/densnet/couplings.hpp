@@ -21,13 +21,12 @@ struct Coupling {
     int l_low;   // |l_a - l_b|
     int l_high;  // l_a + l_b
 
-    // G_k[m_a][m_b] = Σ_t value[t] S[harmonic[t]], t from first[e] to first[e + 1], with
+    // G_k[m_a][m_b] = value[e][0] S[harmonic[e][0]] + value[e][1] S[harmonic[e][1]], with
     // e = (k (2 l_a + 1) + m_a)(2 l_b + 1) + m_b in the coefficient order of the shells, and S the
-    // solid harmonics of R at index L² + L + M.
-    const int* first;
-    const int* harmonic;
-    const double* value;
-    int n_entries;  // (n + 1)(2 l_a + 1)(2 l_b + 1)
+    // solid harmonics of R at index L² + L + M. No product has more than two harmonics of a degree.
+    const int (*harmonic)[2];
+    const double (*value)[2];
+    int n_entries;  // (n + 1)(2 l_a + 1)(2 l_b + 1), then zeros up to a multiple of 8
 
     // Overlap: f_k = c e^{-T} (-p)^k Σ_d overlap_radial[k][d] T^d, d ≤ n - k.
     // Coulomb, k < n: the same with q in the place of c and coulomb_radial, d ≤ n - k - 1;

@@ -39,19 +39,23 @@ static void solid_harmonics(int l_max, const double* xs, const double* ys, const
 
 static void couple(const Coupling& coupling, const double* harmonics, double* out,
                    std::ptrdiff_t stride) {
-    const int n = coupling.n_entries;
-    for (int e = 0; e < n; e += W) {
-        const int count = n - e < W ? n - e : W;
+    for (int e = 0; e < coupling.n_entries; e += W) {
         V tile[W];
-        for (int i = 0; i < W; ++i) tile[i] = set1(0.0);
-        for (int i = 0; i < count; ++i) {
-            for (int t = coupling.first[e + i]; t < coupling.first[e + i + 1]; ++t) {
-                tile[i] = fma(set1(coupling.value[t]), load(harmonics + W * coupling.harmonic[t]),
-                              tile[i]);
-            }
+        for (int i = 0; i < W; ++i) {
+            const int* harmonic = coupling.harmonic[e + i];
+            const double* value = coupling.value[e + i];
+            tile[i] = fma(set1(value[0]), load(harmonics + W * harmonic[0]),
+                          set1(value[1]) * load(harmonics + W * harmonic[1]));
         }
         transpose(tile);
-        for (int lane = 0; lane < W; ++lane) store_first(out + lane * stride + e, tile[lane], count);
+        const int count = coupling.n_entries - e;
+        for (int lane = 0; lane < W; ++lane) {
+            if (count >= W) {
+                store(out + lane * stride + e, tile[lane]);
+            } else {
+                store_first(out + lane * stride + e, tile[lane], count);
+            }
+        }
     }
 }
 

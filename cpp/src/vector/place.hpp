@@ -6,60 +6,92 @@
 namespace densnet {
 namespace DENSNET_NAMESPACE {
 
+// The part of W columns, all m_a of one shell i: Σ_k spread[k] tile[k][m_a] for k from FIRST to N.
+template <int FIRST, int N>
+DENSNET_INLINE void place_vector(const double* spread, const double* tiles, int padded, int ma_count,
+                                 double* out, std::ptrdiff_t out_stride, int columns) {
+    V factor[N + 1];
+    for (int k = FIRST; k <= N; ++k) factor[k] = load(spread + k * padded);
+    for (int m = 0; m < ma_count; ++m) {
+        const double* tile = tiles + m * padded;
+        V value = factor[N] * load(tile + N * ma_count * padded);
+#pragma GCC unroll 8
+        for (int k = FIRST; k < N; ++k) {
+            value = fma(factor[k], load(tile + k * ma_count * padded), value);
+        }
+        if (columns >= W) {
+            store(out, value);
+        } else {
+            store_first(out, value, columns);
+        }
+        out += out_stride;
+    }
+}
+
 // Row (i, m_a) of a block is Σ_k f_k[i, j] G_k[m_a, m_b] over the columns (j, m_b). Along a row f_k is
 // every f_k[i, j] repeated 2 l_b + 1 times and G_k the 2 l_b + 1 values tiled n_b times, so that the
 // sum runs over full vectors.
 template <int LB, int N, bool COULOMB>
 static void place_of(const BlockView& block) {
     constexpr int MB = 2 * LB + 1;
-    const int ma_count = 2 * block.coupling->l_a + 1;
+    // With fewer terms than l_b + 1, l_a is the smaller degree.
+    const int ma_count = N < LB ? 2 * N + 1 : 2 * block.coupling->l_a + 1;
     const int n_columns = block.n_b * MB;
     const int padded = block_row_size(n_columns);
     double* tiles = block.scratch;                            // [k][m_a][padded]
     double* spread = tiles + (N + 1) * ma_count * padded;     // [k][padded]
     for (int row = 0; row < (N + 1) * ma_count; ++row) {
-        const double* g = block.g + row * MB;
+        V g[(MB + W - 1) / W];
+        for (int q = 0; q < MB; q += W) g[q / W] = load(block.g + row * MB + q);
+        double* tile = tiles + row * padded;
         for (int j = 0; j < block.n_b; ++j) {
-            for (int q = 0; q < MB; q += W) store(tiles + row * padded + j * MB + q, load(g + q));
+            for (int q = 0; q < MB; q += W) store(tile + j * MB + q, g[q / W]);
         }
     }
+    const int full = n_columns / W * W, rest = n_columns - full;
     for (int i = 0; i < block.n_a; ++i) {
         const int near = block.near[i] * MB;
-        for (int k = 0; k < N; ++k) {
-            repeat<MB>(block.f + k * block.f_stride + i * block.n_b, block.near[i],
-                       spread + k * padded);
+        for (int k = 0; k <= N; ++k) {
+            const double* f = block.f + k * block.f_stride + i * block.n_b;
+            double* target = spread + k * padded;
+            if (COULOMB && k == N) {
+                repeat<MB>(f, block.n_b, target);
+            } else {
+                repeat<MB>(f, block.near[i], target);
+                store(target + near, set1(0.0));
+            }
         }
-        repeat<MB>(block.f + N * block.f_stride + i * block.n_b, COULOMB ? block.n_b : block.near[i],
-                   spread + N * padded);
+        double* out = block.out + i * ma_count * block.out_stride;
+        const int near_end = near < full ? near : full;
+        int j = 0;
+        for (; j < near_end; j += W) {
+            place_vector<0, N>(spread + j, tiles + j, padded, ma_count, out + j, block.out_stride, W);
+        }
+        if (COULOMB) {
+            for (; j < full; j += W) {
+                place_vector<N, N>(spread + j, tiles + j, padded, ma_count, out + j,
+                                   block.out_stride, W);
+            }
+            if (rest > 0 && near > full) {
+                place_vector<0, N>(spread + j, tiles + j, padded, ma_count, out + j,
+                                   block.out_stride, rest);
+            } else if (rest > 0) {
+                place_vector<N, N>(spread + j, tiles + j, padded, ma_count, out + j,
+                                   block.out_stride, rest);
+            }
+            continue;
+        }
+        if (rest > 0 && near > full) {
+            place_vector<0, N>(spread + j, tiles + j, padded, ma_count, out + j, block.out_stride,
+                               rest);
+            continue;
+        }
+        if (!block.write_zeros) continue;
         for (int m = 0; m < ma_count; ++m) {
-            double* out = block.out + (i * ma_count + m) * block.out_stride;
-            int j = 0;
-            for (; j < near; j += W) {
-                V value = load(spread + N * padded + j) * load(tiles + (N * ma_count + m) * padded + j);
-#pragma GCC unroll 8
-                for (int k = 0; k < N; ++k) {
-                    value = fma(load(spread + k * padded + j),
-                                load(tiles + (k * ma_count + m) * padded + j), value);
-                }
-                if (j + W <= near) {
-                    store(out + j, value);
-                } else {
-                    store_first(out + j, value, near - j);
-                }
-            }
-            if (!COULOMB && !block.write_zeros) continue;
-            for (j = near; j < n_columns; j += W) {
-                V value = set1(0.0);
-                if (COULOMB) {
-                    value = load(spread + N * padded + j) *
-                            load(tiles + (N * ma_count + m) * padded + j);
-                }
-                if (j + W <= n_columns) {
-                    store(out + j, value);
-                } else {
-                    store_first(out + j, value, n_columns - j);
-                }
-            }
+            double* row = out + m * block.out_stride;
+            int column = j;
+            for (; column < full; column += W) store(row + column, set1(0.0));
+            if (rest > 0) store_first(row + column, set1(0.0), rest);
         }
     }
 }
@@ -90,20 +122,23 @@ static void place(const BlockView& block) {
     }
 }
 
-// out[j, i] = in[i, j], in tiles of W × W.
+// out[j, i] = in[i, j], in tiles of W × W; the writes run along the rows of out.
 static void transpose_block(const double* in, std::ptrdiff_t in_stride, int n_rows, int n_columns,
                             double* out, std::ptrdiff_t out_stride) {
-    for (int i = 0; i < n_rows; i += W) {
-        const int rows = n_rows - i < W ? n_rows - i : W;
-        for (int j = 0; j < n_columns; j += W) {
-            const int columns = n_columns - j < W ? n_columns - j : W;
+    const int full_rows = n_rows / W * W, full_columns = n_columns / W * W;
+    for (int j = 0; j < full_columns; j += W) {
+        for (int i = 0; i < full_rows; i += W) {
             V tile[W];
-            if (rows == W && columns == W) {
-                for (int r = 0; r < W; ++r) tile[r] = load(in + (i + r) * in_stride + j);
-                transpose(tile);
-                for (int c = 0; c < W; ++c) store(out + (j + c) * out_stride + i, tile[c]);
-                continue;
-            }
+            for (int r = 0; r < W; ++r) tile[r] = load(in + (i + r) * in_stride + j);
+            transpose(tile);
+            for (int c = 0; c < W; ++c) store(out + (j + c) * out_stride + i, tile[c]);
+        }
+    }
+    for (int j = 0; j < n_columns; j += W) {
+        const int columns = n_columns - j < W ? n_columns - j : W;
+        for (int i = columns == W ? full_rows : 0; i < n_rows; i += W) {
+            const int rows = n_rows - i < W ? n_rows - i : W;
+            V tile[W];
             for (int r = 0; r < W; ++r) {
                 tile[r] = r < rows ? load_first(in + (i + r) * in_stride + j, columns) : set1(0.0);
             }
