@@ -3,14 +3,14 @@
 #   PYTHON=python3.12        the interpreter that makes .venv (3.11 to 3.13)
 #   TORCH_INDEX=URL          where PyTorch comes from, e.g. https://download.pytorch.org/whl/cu128
 #                            for a GPU; by default the CPU build, which is ten times smaller
-#   STEPS=20000 RUN=DIR      length of the dynamics of `make run`, and where they go
+#   STEPS=8000 RUN=DIR       steps of each of the eight trajectories of `make run`, and where they go
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || echo python3)
 TORCH ?= 2.13.0
 TORCH_INDEX ?=
 TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
-STEPS ?= 20000
-RUN ?= runs/ethanol
+STEPS ?= 8000
+RUN ?= runs/ethanol-$(shell date +%Y%m%d-%H%M%S)
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -29,9 +29,11 @@ help:
 	@echo "make bench  set up, then the benchmarks"
 	@echo "make clean  remove the environment, builds and caches (runs/ stays)"
 
+# Eight microcanonical trajectories from thermalised starts, on two cores, then their IR spectrum.
+run: RUN := $(RUN)
 run: $(INSTALLED)
-	$(BIN)/densnet md ethanol --ensemble nvt-svr --steps $(STEPS) --output $(RUN)
-	$(BIN)/densnet spectrum $(RUN) --ir --compare-bands examples/01_ethanol/ethanol_gas_bands.csv
+	$(BIN)/densnet md ethanol --ensemble nve --replicas 8 --processes 2 --steps $(STEPS) --output $(RUN)
+	$(BIN)/densnet spectrum $(RUN) --ir --bands ethanol
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest
@@ -42,7 +44,8 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 
 bench: $(INSTALLED)
-	$(BIN)/densnet bench
+	$(BIN)/python tests/benchmarks/model_call.py
+	$(BIN)/densnet bench kernel
 
 # The CPU build carries the version suffix +cpu and is looked for where pip is configured to look,
 # then in PyTorch's own index; PyPI's plain build (with CUDA, some gigabytes) comes last.
