@@ -29,14 +29,13 @@ def draw(
 ) -> Path:
     """Draw one spectrum, with what was measured where there is something."""
     label = f"{entry['kind'] or 'calculated'}, {entry['temperature_kelvin']:.0f} K"
-    if spectrum.error is not None:
-        label += " (± 1 standard error)"
     lines = [Line(label, spectrum.wavenumber_cm1, spectrum.intensity, spectrum.error)]
     if kind == "ir":
         lines += [overlay_line(text) for text in args.overlay]
+    shaded = "" if spectrum.error is None else "; shaded: ± one standard error"
     note = (
         f"{count_segments(entry['segments'])}, {entry['total_ps']:.0f} ps in all; resolution "
-        f"{spectrum.resolution_cm1:g} cm⁻¹; {spectrum.error_method}"
+        f"{spectrum.resolution_cm1:g} cm⁻¹; {spectrum.error_method}{shaded}"
     )
     return plot_spectrum(
         lines,
