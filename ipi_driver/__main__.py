@@ -68,6 +68,11 @@ def build_parser() -> argparse.ArgumentParser:
         default=0.0,
         help="seconds to look for a server that vanished without EXIT; default 0, exit at once",
     )
+    where.add_argument(
+        "--stay",
+        action="store_true",
+        help="after EXIT wait for the next server at the same address, until SIGTERM",
+    )
     model = parser.add_argument_group("model")
     model.add_argument("-d", "--dtype", choices=("float32", "float64"), default="float32")
     model.add_argument("--threads", type=int, default=1, help="threads of the model; default 1")
@@ -157,6 +162,7 @@ def build_driver(args: argparse.Namespace, model: Model) -> Driver:
         endpoints * max(args.connections, 1),
         wait_s=args.wait,
         reconnect_s=args.reconnect,
+        stay=args.stay,
         log_every=args.log_every,
     )
 

@@ -72,6 +72,8 @@ class Driver:
         How long to wait for a server that is not there at the start.
     reconnect_s : float
         How long to look for a server that vanished without EXIT; 0 gives up at once.
+    stay : bool
+        After EXIT, wait for the next server at the same address, until a signal comes.
     log_every : int
         Frames between two lines of the log.
     """
@@ -85,6 +87,7 @@ class Driver:
         *,
         wait_s: float = 600.0,
         reconnect_s: float = 0.0,
+        stay: bool = False,
         log_every: int = 1000,
     ) -> None:
         if not endpoints:
@@ -92,10 +95,12 @@ class Driver:
         self._evaluator = evaluator
         self._template = template
         self._guard = guard
-        self._reconnect_s = reconnect_s
+        self._reconnect_s = float("inf") if stay else reconnect_s
+        self._stay = stay
         self._report = Report(log_every, evaluator)
         now = time.monotonic()
-        self._places = [Place(endpoint, give_up=now + wait_s) for endpoint in endpoints]
+        patience_s = float("inf") if stay else wait_s
+        self._places = [Place(endpoint, give_up=now + patience_s) for endpoint in endpoints]
         self._witness = Witness()
         self._signal_number = 0
         self._wake_receive, self._wake_send = socket.socketpair()
@@ -213,7 +218,9 @@ class Driver:
                 self._lose(connection, error)
             if connection.ended:
                 logger.info("%s said EXIT", connection.endpoint)
-                self._place_of(connection).finished = True
+                place = self._place_of(connection)
+                place.finished = not self._stay
+                place.next_try = time.monotonic() + FIRST_RETRY_S
                 self._drop(connection)
         return bool(events)
 

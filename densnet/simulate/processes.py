@@ -1,4 +1,4 @@
-"""Starts i-PI and the driver, and keeps the pair alive."""
+"""Starts i-PI and drivers, and keeps them alive."""
 
 import contextlib
 import logging
@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from densnet.errors import SimulationError
 logger = logging.getLogger(__name__)
 
 SOCKETS_PREFIX = "/tmp/ipi_"
+SERVER_LOG = "i-pi.log"
 DRIVER_LOG = "driver.log"
 DRIVER_ERRORS = "driver.err"
 # Drivers that die one after another before they have served a frame have a reason that another
@@ -72,9 +74,37 @@ def find_program(name: str) -> str:
     return found
 
 
+def _terminate(process: subprocess.Popen[bytes] | None) -> None:
+    """Ask a process to end, wait, and kill it if it does not."""
+    if process is None or process.poll() is not None:
+        return
+    process.send_signal(signal.SIGTERM)
+    end = time.monotonic() + STOP_TIMEOUT_S
+    while process.poll() is None and time.monotonic() < end:
+        time.sleep(0.05)
+    if process.poll() is None:
+        logger.warning("process %d did not stop in %g s", process.pid, STOP_TIMEOUT_S)
+        process.kill()
+        process.wait()
+
+
+def _launch(command: Sequence[str], directory: Path, log_name: str) -> subprocess.Popen[bytes]:
+    """Start a program in a session of its own: Ctrl-C in the terminal is for us to pass on."""
+    with open(directory / log_name, "ab") as log:
+        return subprocess.Popen(
+            command,
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env=quiet_environment(),
+            start_new_session=True,
+        )
+
+
 @dataclass
-class Pair:
-    """i-PI in a stage directory and the driver that serves it.
+class Server:
+    """An i-PI process.
 
     Parameters
     ----------
@@ -82,120 +112,111 @@ class Pair:
         Where the input lies and i-PI runs.
     input_name : str
         ``input.xml``, or ``RESTART`` to continue.
-    driver_command : tuple of str
     socket_name : str
-        Of the unix socket; empty for TCP.
-    server_program : str
+        Of the unix socket.
+    program : str
         What is given the input.
+    """
+
+    directory: Path
+    input_name: str
+    socket_name: str
+    program: str = "i-pi"
+    _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    def start(self) -> None:
+        """Start it, after removing the socket of a dead one."""
+        remove_stale_socket(self.socket_name)
+        command = [find_program(self.program), self.input_name]
+        self._process = _launch(command, self.directory, SERVER_LOG)
+
+    def is_running(self) -> bool:
+        """Whether it is still running.
+
+        Raises
+        ------
+        SimulationError
+            If it failed, with the last line of its log.
+        """
+        if self._process is None:
+            return False
+        status = self._process.poll()
+        if status:
+            log = self.directory / SERVER_LOG
+            raise SimulationError(
+                f"i-PI stopped with status {status}: {last_line(log)} (whole log: {log})"
+            )
+        return status is None
+
+    def stop(self) -> None:
+        """End it so that it writes RESTART."""
+        _terminate(self._process)
+        with contextlib.suppress(SimulationError):
+            remove_stale_socket(self.socket_name)
+
+
+@dataclass
+class DriverProcess:
+    """A driver that is replaced when it dies.
+
+    Parameters
+    ----------
+    directory : Path
+        Where it runs and logs.
+    command : tuple of str
     restarts : int
         Drivers that were replaced so far.
     """
 
     directory: Path
-    input_name: str
-    driver_command: tuple[str, ...]
-    socket_name: str
-    server_program: str = "i-pi"
+    command: tuple[str, ...]
     restarts: int = 0
     _early_deaths: int = field(default=0, repr=False)
     _log_offset: int = field(default=0, repr=False)
-    _server: subprocess.Popen[bytes] | None = field(default=None, repr=False)
-    _driver: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     def start(self) -> None:
-        """Start both. Ctrl-C in the terminal does not reach them: they are told by us."""
-        if self.socket_name:
-            remove_stale_socket(self.socket_name)
-        with open(self.directory / "i-pi.log", "ab") as log:
-            self._server = subprocess.Popen(
-                [find_program(self.server_program), self.input_name],
-                cwd=self.directory,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=quiet_environment(),
-                start_new_session=True,
-            )
-        self._start_driver()
-
-    def _start_driver(self) -> None:
+        """Start it."""
         log_path = self.directory / DRIVER_LOG
         self._log_offset = log_path.stat().st_size if log_path.is_file() else 0
-        with open(self.directory / DRIVER_ERRORS, "ab") as log:
-            self._driver = subprocess.Popen(
-                self.driver_command,
-                cwd=self.directory,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=quiet_environment(),
-                start_new_session=True,
-            )
+        self._process = _launch(self.command, self.directory, DRIVER_ERRORS)
 
-    def poll(self) -> bool:
-        """Look after the pair; whether i-PI is still running.
+    def keep_alive(self) -> None:
+        """Start another if it died.
 
         Raises
         ------
         SimulationError
-            If i-PI failed, or the driver refused the run, with the line that says why.
+            If it refused the run, or dies again and again before it has served a frame.
         """
-        if self._server is None or self._driver is None:
-            return False
-        status = self._server.poll()
-        if status is not None:
-            self._wait_for_driver()
-            if status != 0:
-                raise SimulationError(
-                    f"i-PI stopped with status {status}: {last_line(self.directory / 'i-pi.log')} "
-                    f"(whole log: {self.directory / 'i-pi.log'})"
-                )
-            return False
-        driver_status = self._driver.poll()
-        if driver_status is None or driver_status == 0:
-            return True
-        self._early_deaths = 0 if self._driver_has_served() else self._early_deaths + 1
-        if driver_status in FINAL_STATUSES or self._early_deaths >= MAX_EARLY_DEATHS:
-            self.stop()
+        status = 0 if self._process is None else self._process.poll()
+        if status is None or status == 0:
+            return
+        self._early_deaths = 0 if self._has_served() else self._early_deaths + 1
+        if status in FINAL_STATUSES or self._early_deaths >= MAX_EARLY_DEATHS:
             raise SimulationError(
-                f"the driver stopped with status {driver_status}: "
+                f"the driver stopped with status {status}: "
                 f"{last_line(self.directory / DRIVER_LOG, self.directory / DRIVER_ERRORS)}"
             )
         self.restarts += 1
-        logger.warning("the driver died (status %d); starting another", driver_status)
-        self._start_driver()
-        return True
+        logger.warning("the driver died (status %d); starting another", status)
+        self.start()
 
-    def _driver_has_served(self) -> bool:
-        """Whether the last driver got as far as checking a first frame."""
+    def _has_served(self) -> bool:
+        """Whether the last one got as far as checking a first frame."""
         path = self.directory / DRIVER_LOG
         return path.is_file() and SERVED in path.read_bytes()[self._log_offset :]
 
-    def _wait_for_driver(self) -> None:
-        if self._driver is None:
-            return
-        try:
-            self._driver.wait(5.0)
-        except subprocess.TimeoutExpired:
-            self._driver.terminate()
-            self._driver.wait(5.0)
+    def wait(self, timeout_s: float = 5.0) -> None:
+        """Let it end by itself, since its server has ended."""
+        if self._process is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout_s)
+        self.stop()
 
     def stop(self) -> None:
-        """End i-PI so that it writes RESTART, then the driver."""
-        for process in (self._server, self._driver):
-            if process is None or process.poll() is not None:
-                continue
-            process.send_signal(signal.SIGTERM)
-            end = time.monotonic() + STOP_TIMEOUT_S
-            while process.poll() is None and time.monotonic() < end:
-                time.sleep(0.05)
-            if process.poll() is None:
-                logger.warning("process %d did not stop in %g s", process.pid, STOP_TIMEOUT_S)
-                process.kill()
-                process.wait()
-        if self.socket_name:
-            with contextlib.suppress(SimulationError):
-                remove_stale_socket(self.socket_name)
+        """End it."""
+        _terminate(self._process)
 
 
 def last_line(*paths: Path) -> str:

@@ -16,7 +16,7 @@ from densnet.simulate.follow import Follower, State
 from densnet.simulate.ipi_input import BOX_ANGSTROM, PREFIX
 from densnet.simulate.manifest import ModelRecord, RunManifest
 from densnet.simulate.plan import Molecule, Settings, Stage, plan_stages
-from densnet.simulate.processes import Pair
+from densnet.simulate.processes import DriverProcess, Server
 from densnet.simulate.structure_files import checkpoint_step, split_checkpoint, write_xyz
 from densnet.units import HARTREE_MEV
 
@@ -146,7 +146,18 @@ def continue_run(
 
 
 class Group:
-    """Replicas that share one i-PI process, stage after stage."""
+    """Replicas that share one i-PI process, stage after stage.
+
+    Parameters
+    ----------
+    stages : sequence of Stage
+    settings : Settings
+    molecule : Molecule
+    directory : Path
+        The run directory.
+    driver_program : tuple of str
+        The driver to start with each stage; empty if one that serves several runs is there.
+    """
 
     def __init__(
         self,
@@ -158,11 +169,12 @@ class Group:
     ) -> None:
         self.stages = list(stages)
         self.index = 0
-        self._settings = settings
         self.molecule = molecule
+        self._settings = settings
         self._directory = directory
         self._driver_program = driver_program
-        self._pair: Pair | None = None
+        self._server: Server | None = None
+        self._driver: DriverProcess | None = None
         self._followers: list[Follower] = []
 
     @property
@@ -171,25 +183,35 @@ class Group:
         return self.index >= len(self.stages)
 
     def advance(self) -> bool:
-        """Start, watch or leave the current stage; whether everything is done."""
+        """Start, watch or leave the current stage; whether everything is done.
+
+        Raises
+        ------
+        SimulationError
+            If i-PI failed or stopped early, or the driver refused.
+        """
         if self.finished:
             return True
         stage = self.stages[self.index]
-        if self._pair is None:
-            if done_steps(self._directory / stage.directory) >= stage.input.steps:
+        directory = self._directory / stage.directory
+        if self._server is None:
+            if done_steps(directory) >= stage.input.steps:
                 self.index += 1
-                return self.finished
-            self._start(stage)
-        elif not self._pair.poll():
-            self._pair = None
-            steps = done_steps(self._directory / stage.directory)
+            else:
+                self._start(stage)
+        elif not self._server.is_running():
+            self._server = None
+            if self._driver is not None:
+                self._driver.wait()
+            steps = done_steps(directory)
             if steps < stage.input.steps:
                 raise SimulationError(
                     f"i-PI stopped after {steps} of {stage.input.steps} steps of "
-                    f"{stage.directory}; continue with --resume (its log: "
-                    f"{self._directory / stage.directory / 'i-pi.log'})"
+                    f"{stage.directory}; continue with --resume (its log: {directory / 'i-pi.log'})"
                 )
             self.index += 1
+        elif self._driver is not None:
+            self._driver.keep_alive()
         return self.finished
 
     def _start(self, stage: Stage) -> None:
@@ -199,19 +221,19 @@ class Group:
             Follower(self._directory / segment.properties_file) for segment in stage.segments()
         ]
         address = stage.input.transport.address
-        self._pair = Pair(
-            directory,
-            input_name,
-            (*self._driver_program, *driver_arguments(self._settings, address)),
-            address,
-        )
-        self._pair.start()
+        self._server = Server(directory, input_name, address)
+        self._server.start()
+        if self._driver_program:
+            command = (*self._driver_program, *driver_arguments(self._settings, address))
+            self._driver = DriverProcess(directory, command)
+            self._driver.start()
 
     def stop(self) -> None:
         """End the processes of the current stage; i-PI writes its RESTART."""
-        if self._pair is not None:
-            self._pair.stop()
-            self._pair = None
+        for process in (self._server, self._driver):
+            if process is not None:
+                process.stop()
+        self._server = self._driver = None
 
     def states(self) -> list[State]:
         """Of the replicas of the current stage that have written a row."""

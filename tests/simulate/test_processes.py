@@ -4,6 +4,7 @@ import os
 import socket
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ import pytest
 from densnet.errors import SimulationError
 from densnet.simulate.processes import (
     MAX_EARLY_DEATHS,
-    Pair,
+    DriverProcess,
+    Server,
     find_program,
     last_line,
     remove_stale_socket,
@@ -52,33 +54,54 @@ def test_the_last_line_that_says_something_is_found(tmp_path: Path) -> None:
     assert last_line(tmp_path / "absent") == "no message"
 
 
-def poll_until_error(pair: Pair) -> None:
-    pair.start()
+def wait_for_error(check: Callable[[], object]) -> None:
     end = time.monotonic() + 30.0
-    while pair.poll() and time.monotonic() < end:
+    while time.monotonic() < end:
+        check()
         time.sleep(0.02)
 
 
 def test_an_input_that_ipi_cannot_read_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "input.xml").write_text("<simulation><nonsense/></simulation>")
-    driver = (sys.executable, "-c", "import time; time.sleep(2)")
+    server = Server(tmp_path, "input.xml", "densnet-test-nonsense")
+    server.start()
     with pytest.raises(SimulationError, match=r"i-PI stopped with status 1.*nonsense"):
-        poll_until_error(Pair(tmp_path, "input.xml", driver, ""))
+        wait_for_error(server.is_running)
 
 
-def test_a_driver_that_refuses_ends_the_run_with_its_words(
-    tmp_path: Path,
-) -> None:
-    driver = (sys.executable, "-c", "import sys; print('refused: angstrom'); sys.exit(2)")
+def test_a_server_is_stopped(tmp_path: Path) -> None:
+    server = Server(tmp_path, "60", "densnet-test-sleep", program="sleep")
+    assert not server.is_running()
+    server.start()
+    assert server.is_running()
+    server.stop()
+    with pytest.raises(SimulationError, match="status -15"):
+        server.is_running()
+
+
+def test_a_driver_that_refuses_ends_the_run_with_its_words(tmp_path: Path) -> None:
+    command = (sys.executable, "-c", "import sys; print('refused: angstrom'); sys.exit(2)")
+    driver = DriverProcess(tmp_path, command)
+    driver.start()
     with pytest.raises(SimulationError, match="status 2: refused: angstrom"):
-        poll_until_error(Pair(tmp_path, "60", driver, "", server_program="sleep"))
+        wait_for_error(driver.keep_alive)
 
 
-def test_a_driver_that_dies_at_once_is_not_started_for_ever(
-    tmp_path: Path,
-) -> None:
-    driver = (sys.executable, "-S", "-c", "import os; os.abort()")
-    pair = Pair(tmp_path, "60", driver, "", server_program="sleep")
+def test_a_driver_that_dies_at_once_is_not_started_for_ever(tmp_path: Path) -> None:
+    driver = DriverProcess(tmp_path, (sys.executable, "-S", "-c", "import os; os.abort()"))
+    driver.start()
     with pytest.raises(SimulationError, match="status -6"):
-        poll_until_error(pair)
-    assert pair.restarts == MAX_EARLY_DEATHS - 1
+        wait_for_error(driver.keep_alive)
+    assert driver.restarts == MAX_EARLY_DEATHS - 1
+
+
+def test_a_driver_that_has_served_may_die_often(tmp_path: Path) -> None:
+    code = "import os; open('driver.log', 'a').write('the first frame of x is it'); os.abort()"
+    driver = DriverProcess(tmp_path, (sys.executable, "-S", "-c", code))
+    driver.start()
+    end = time.monotonic() + 30.0
+    while driver.restarts < 2 * MAX_EARLY_DEATHS and time.monotonic() < end:
+        driver.keep_alive()
+        time.sleep(0.01)
+    assert driver.restarts >= 2 * MAX_EARLY_DEATHS
+    driver.stop()
