@@ -41,42 +41,108 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         files.add_argument(
             f"--{option}", nargs="+", type=Path, default=[], metavar="FILE", help=text
         )
-    files.add_argument("--timestep-fs", type=float, metavar="FS", help="simulation step; "
-                       "for --trajectory the time between frames")  # fmt: skip
+    files.add_argument(
+        "--timestep-fs",
+        type=float,
+        metavar="FS",
+        help="simulation step; for --trajectory the time between frames",
+    )
     files.add_argument("--temperature", type=float, metavar="K", help="of the simulation")
-    files.add_argument("--independent", action="store_true",
-                       help="every file is a segment of its own, none is a bead")  # fmt: skip
+    files.add_argument(
+        "--independent",
+        action="store_true",
+        help="every file is a segment of its own, none is a bead",
+    )
     how = parser.add_argument_group("how")
-    how.add_argument("--resolution", type=float, default=10.0, metavar="CM-1",
-                     help="full width at half maximum of a sharp line (default 10)")  # fmt: skip
-    how.add_argument("--window", default="blackman", metavar="NAME",
-                     help="lag window: blackman (default), hann, gaussian, bartlett")  # fmt: skip
-    how.add_argument("--range", nargs=2, type=float, default=(400.0, 4000.0),
-                     metavar=("LOW", "HIGH"), help="cm⁻¹ (default 400 4000)")  # fmt: skip
-    how.add_argument("--frame", choices=("laboratory", "eckart"), default="laboratory",
-                     help="keep overall rotation (as measured) or remove it; the latter needs "
-                     "positions")  # fmt: skip
-    how.add_argument("--skip-ps", type=float, default=0.0, metavar="PS",
-                     help="leave out the start of every segment")  # fmt: skip
+    how.add_argument(
+        "--resolution",
+        type=float,
+        default=10.0,
+        metavar="CM-1",
+        help="full width at half maximum of a sharp line (default 10)",
+    )
+    how.add_argument(
+        "--window",
+        default="blackman",
+        metavar="NAME",
+        help="lag window: blackman (default), hann, gaussian, bartlett",
+    )
+    how.add_argument(
+        "--range",
+        nargs=2,
+        type=float,
+        default=(400.0, 4000.0),
+        metavar=("LOW", "HIGH"),
+        help="cm⁻¹ (default 400 4000)",
+    )
+    how.add_argument(
+        "--frame",
+        choices=("laboratory", "eckart"),
+        default="laboratory",
+        help="keep overall rotation (as measured) or remove it; the latter needs positions",
+    )
+    how.add_argument(
+        "--skip-ps",
+        type=float,
+        default=0.0,
+        metavar="PS",
+        help="leave out the start of every segment",
+    )
+    how.add_argument(
+        "--laser-nm",
+        type=float,
+        metavar="NM",
+        help="also write the Stokes intensity for a laser of this wavelength",
+    )
     beside = parser.add_argument_group("measurement")
-    beside.add_argument("--bands", metavar="NAME|CSV",
-                        help="measured band positions: ethanol, ethanethiol, methanol, thiophene, "
-                        "or your CSV")  # fmt: skip
-    beside.add_argument("--compare", type=Path, metavar="FILE",
-                        help="measured spectrum to be scored against: JCAMP-DX or CSV")  # fmt: skip
-    beside.add_argument("--null", nargs="+", type=Path, default=[], metavar="FILE",
-                        help="spectra of other molecules, scored likewise")  # fmt: skip
-    beside.add_argument("--compare-resolution", type=float, default=16.0, metavar="CM-1",
-                        help="common resolution of the scores (default 16)")  # fmt: skip
-    beside.add_argument("--no-baseline", action="store_true",
-                        help="leave the baseline of the measured spectrum as it is")  # fmt: skip
-    parser.add_argument("--output", type=Path, metavar="DIR",
-                        help="folder for CSV and pictures (default RUN/spectrum)")  # fmt: skip
+    beside.add_argument(
+        "--bands",
+        metavar="NAME|CSV",
+        help="measured band positions: ethanol, ethanethiol, methanol, thiophene, or your CSV",
+    )
+    beside.add_argument(
+        "--compare",
+        type=Path,
+        metavar="FILE",
+        help="measured spectrum to be scored against: JCAMP-DX or CSV",
+    )
+    beside.add_argument(
+        "--null",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="spectra of other molecules, scored likewise",
+    )
+    beside.add_argument(
+        "--compare-resolution",
+        type=float,
+        default=16.0,
+        metavar="CM-1",
+        help="common resolution of the scores (default 16)",
+    )
+    beside.add_argument(
+        "--no-baseline",
+        action="store_true",
+        help="leave the baseline of the measured spectrum as it is",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        help="folder for CSV and pictures (default RUN/spectrum)",
+    )
     parser.add_argument("--title", default="", help="heading of the pictures")
-    parser.add_argument("--overlay", nargs="+", default=[], metavar="[LABEL=]CSV",
-                        help="infrared spectra computed before (ir.csv), drawn beside")  # fmt: skip
-    parser.add_argument("--facf", action="store_true",
-                        help="also write i-PI's *_facf.data (atomic units)")  # fmt: skip
+    parser.add_argument(
+        "--overlay",
+        nargs="+",
+        default=[],
+        metavar="[LABEL=]CSV",
+        help="infrared spectra computed before (ir.csv), drawn beside",
+    )
+    parser.add_argument(
+        "--facf", action="store_true", help="also write i-PI's *_facf.data (atomic units)"
+    )
     add_json_option(parser)
 
 

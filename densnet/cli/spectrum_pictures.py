@@ -4,13 +4,13 @@ import argparse
 from pathlib import Path
 from typing import Any, Final
 
+from densnet.cli.spectrum_source import Computed
 from densnet.plots import Line, Measurement, Stick, plot_spectrum
 from densnet.spectra.bands import BandTable
 from densnet.spectra.compare import subtract_baseline
 from densnet.spectra.estimate import count_segments
 from densnet.spectra.measured import MeasuredSpectrum
 from densnet.spectra.output import load_csv
-from densnet.spectra.spectrum import Spectrum
 
 Y_LABELS: Final = {
     "ir": "κ / km mol⁻¹ per cm⁻¹",
@@ -22,14 +22,19 @@ Y_LABELS: Final = {
 def draw(
     kind: str,
     args: argparse.Namespace,
-    spectrum: Spectrum,
+    computed: Computed,
     entry: dict[str, Any],
     measurement: Measurement | None,
     path: Path,
 ) -> Path:
     """Draw one spectrum, with what was measured where there is something."""
     label = f"{entry['kind'] or 'calculated'}, {entry['temperature_kelvin']:.0f} K"
+    spectrum = computed.spectrum
     lines = [Line(label, spectrum.wavenumber_cm1, spectrum.intensity, spectrum.error)]
+    lines += [
+        Line(name, part.wavenumber_cm1, part.intensity, part.error)
+        for name, part in computed.parts.items()
+    ]
     if kind == "ir":
         lines += [overlay_line(text) for text in args.overlay]
     shaded = "" if spectrum.error is None else "; shaded: ± one standard error"

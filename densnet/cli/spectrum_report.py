@@ -6,12 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 
 from densnet.cli.spectrum_pictures import draw, measurement_to_draw
+from densnet.cli.spectrum_source import Computed, compute, describe_signals, find_segments
 from densnet.cli.spectrum_tables import areas_as_table, bands_as_table, scores_as_table
-from densnet.errors import InputError
 from densnet.spectra.assessment import (
     SKETCH_RESOLUTION_CM1,
     Assessment,
@@ -21,25 +20,15 @@ from densnet.spectra.assessment import (
 )
 from densnet.spectra.bands import BandTable, load_bands, shipped_tables
 from densnet.spectra.compare import Terms
-from densnet.spectra.correlation import Resolution
 from densnet.spectra.estimate import count_segments
-from densnet.spectra.explicit_files import group_files
-from densnet.spectra.infrared import absorption_factor, infrared
+from densnet.spectra.infrared import absorption_factor
 from densnet.spectra.measured import MeasuredSpectrum
 from densnet.spectra.measured_files import load_measured
-from densnet.spectra.molecular_frame import (
-    load_eckart_signals,
-    load_velocity_signals,
-    skip_start,
-)
 from densnet.spectra.output import facf_from_infrared, save_csv, save_facf
 from densnet.spectra.peaks import BandComparison, compare_bands, undo_time_step_shift
-from densnet.spectra.raman import raman
-from densnet.spectra.run_directory import load_run, model_name
-from densnet.spectra.signals import SegmentFiles, Signal, check_alike, load_signals
+from densnet.spectra.run_directory import model_name
+from densnet.spectra.signals import check_alike
 from densnet.spectra.spectrum import Spectrum
-from densnet.spectra.vibrational_density import vibrational_density
-from densnet.units import AU_FS, AU_WAVENUMBER_CM1
 
 
 def compute_spectra(args: argparse.Namespace) -> dict[str, Any]:
@@ -54,7 +43,6 @@ def compute_spectra(args: argparse.Namespace) -> dict[str, Any]:
     segments = find_segments(args)
     check_alike(segments)
     folder = output_folder(args)
-    resolution = Resolution(args.resolution, args.window)
     table = band_table(args)
     measured = load_measured(args.compare) if args.compare else None
     report: dict[str, Any] = {"resolution_cm1": args.resolution, "window": args.window}
@@ -62,22 +50,17 @@ def compute_spectra(args: argparse.Namespace) -> dict[str, Any]:
     for kind in ("ir", "vdos", "raman"):
         if not getattr(args, kind):
             continue
-        signals, spectrum = spectrum_of(kind, args, segments, resolution)
-        check_sampling(signals, args.range[1])
-        entry = {"kind": segments[0].kind} | describe_signals(signals)
-        remarks = remark_lines(args, entry)
-        shown = spectrum.cut(*args.range)
+        computed = compute(kind, args, segments)
+        spectrum = computed.spectrum
+        entry = {"kind": segments[0].kind} | describe_signals(computed.signals)
         entry["error_method"] = spectrum.error_method
-        entry["csv"] = save_csv(shown, folder / f"{kind}.csv", remarks)
-        if args.facf and kind == "ir":
-            columns = facf_from_infrared(spectrum, absorption_factor(entry["temperature_kelvin"]))
-            entry["facf"] = save_facf(*columns, folder / f"{kind}_facf.data")
+        entry |= save_spectra(kind, args, computed, remark_lines(args, entry), folder)
         measurement = None
         if kind == "ir":
             timestep_fs = segments[0].timestep_fs if not args.trajectory else None
             entry |= compare_with_measurement(args, spectrum, measured, table, timestep_fs, console)
             measurement = measurement_to_draw(table, measured)
-        entry["picture"] = draw(kind, args, spectrum, entry, measurement, folder / f"{kind}.png")
+        entry["picture"] = draw(kind, args, computed, entry, measurement, folder / f"{kind}.png")
         report[kind] = entry
         used = f"{count_segments(entry['segments'])}, {entry['total_ps']:.1f} ps"
         console.print(f"{spectrum.quantity}: {used}; {spectrum.error_method}", soft_wrap=True)
@@ -85,79 +68,25 @@ def compute_spectra(args: argparse.Namespace) -> dict[str, Any]:
     return report
 
 
-def find_segments(args: argparse.Namespace) -> list[SegmentFiles]:
-    """Segments of the run directories, or of the files named one by one."""
-    if args.runs:
-        return [segment for directory in args.runs for segment in load_run(directory)]
-    if args.trajectory:
-        # One file has it all; what it lacks is noticed when it is read.
-        everything = ("dipole", "positions", "velocities")
-        return group_files(
-            dict.fromkeys(everything, args.trajectory),
-            timestep_fs=args.timestep_fs,
-            temperature_kelvin=args.temperature,
-            independent=True,
-        )
-    files = {
-        "dipole": args.dipole,
-        "dipole_derivative": args.dipole_derivative,
-        "polarizability": args.polarizability,
-        "positions": args.positions,
-        "velocities": args.velocities,
-    }
-    return group_files(
-        files,
-        timestep_fs=args.timestep_fs,
-        temperature_kelvin=args.temperature,
-        independent=args.independent,
-    )
-
-
-def spectrum_of(
-    kind: str, args: argparse.Namespace, segments: Sequence[SegmentFiles], resolution: Resolution
-) -> tuple[list[Signal], Spectrum]:
-    """Read the signals of one kind of spectrum and compute it."""
-    signals: Sequence[Signal]
-    masses = np.zeros(0)
-    exact = kind == "ir" and bool(segments) and "dipole_derivative" in segments[0].files
-    if kind == "vdos":
-        signals, masses = load_velocity_signals(segments, rigid_motion=args.frame != "eckart")
-    elif args.frame == "eckart":
-        signals = load_eckart_signals(segments, "dipole" if kind == "ir" else "polarizability")
-        exact = False
-    elif kind == "raman":
-        signals = load_signals(segments, "polarizability")
-    else:
-        signals = load_signals(segments, "dipole_derivative" if exact else "dipole")
-    signals = skip_start(signals, args.skip_ps)
-    if kind == "vdos":
-        return signals, vibrational_density(signals, masses, resolution)
-    if kind == "raman":
-        return signals, raman(signals, resolution).total
-    return signals, infrared(signals, resolution, exact_derivative=exact)
-
-
-def check_sampling(signals: Sequence[Signal], high_cm1: float) -> None:
-    """Refuse a range beyond what the spacing of the rows can show."""
-    spacing = signals[0].timestep_au
-    reach = np.pi / spacing * AU_WAVENUMBER_CM1
-    if high_cm1 > reach:
-        raise InputError(
-            f"rows every {spacing * AU_FS:.3g} fs show wavenumbers only up to {reach:.0f} cm⁻¹, "
-            f"what lies above is folded back; write rows more often or lower --range {high_cm1:g}"
-        )
-
-
-def describe_signals(signals: Sequence[Signal]) -> dict[str, Any]:
-    """What went into a spectrum, for the report."""
-    durations = np.array([signal.duration_ps for signal in signals])
-    temperatures = np.array([signal.temperature_kelvin for signal in signals])
-    return {
-        "segments": len({signal.segment for signal in signals}),
-        "stretches": len(signals),
-        "total_ps": float(durations.sum()),
-        "temperature_kelvin": float(durations @ temperatures / durations.sum()),
-    }
+def save_spectra(
+    kind: str,
+    args: argparse.Namespace,
+    computed: Computed,
+    remarks: Sequence[str],
+    folder: Path,
+) -> dict[str, Path]:
+    """Write a spectrum, its parts, and i-PI's power spectrum if asked for."""
+    low, high = args.range
+    spectrum = computed.spectrum
+    saved = {"csv": save_csv(spectrum.cut(low, high), folder / f"{kind}.csv", remarks)}
+    for name, part in {**computed.parts, **computed.others}.items():
+        path = folder / f"{kind}_{name}.csv"
+        saved[f"csv_{name}"] = save_csv(part.cut(low, high), path, remarks)
+    if args.facf and kind == "ir":
+        factor = absorption_factor(computed.signals[0].temperature_kelvin)
+        columns = facf_from_infrared(spectrum, factor)
+        saved["facf"] = save_facf(*columns, folder / f"{kind}_facf.data")
+    return saved
 
 
 def remark_lines(args: argparse.Namespace, entry: dict[str, Any]) -> list[str]:

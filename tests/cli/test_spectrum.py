@@ -110,6 +110,31 @@ def test_single_files_give_the_same_numbers_as_the_library(run: Path, tmp_path: 
     assert np.loadtxt(tmp_path / "out" / "ir_facf.data").shape[1] == 3
 
 
+def test_density_of_states_and_raman_are_written_with_their_parts(tmp_path: Path):
+    n = 2500
+    q = line(1500.0, n=n).values[:, 0]
+    tensor = np.array([[1.0, 0.2, 0.0], [0.2, 0.4, 0.0], [0.0, 0.0, -0.1]])
+    frames = [
+        f" #EXTRAS(polarizability)# Step: {4 * i} \n"
+        + "\n".join(" ".join(f"{x:.12e}" for x in row) for row in 30 * np.eye(3) + v * tensor)
+        for i, v in enumerate(q)
+    ]
+    (tmp_path / "sim.alpha_0").write_text("\n".join(frames) + "\n")
+    velocities = line(1500.0, n=n, derivative=True).values * 1e4
+    atoms = [f"1\n# Step: {4 * i}\nH {x:.8e} 0 0\n" for i, (x, _, _) in enumerate(velocities)]
+    (tmp_path / "sim.vel_0.xyz").write_text("".join(atoms))
+    words = ["spectrum", "--polarizability", str(tmp_path / "sim.alpha_0"), "--raman", "--vdos"]
+    words += ["--velocities", str(tmp_path / "sim.vel_0.xyz"), "--laser-nm", "532"]
+    words += ["--timestep-fs", "0.5", "--temperature", "300", "--output", str(tmp_path / "out")]
+    assert main(words) == 0
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    raman_files = {"raman.csv", "raman_isotropic.csv", "raman_depolarised.csv", "raman_stokes.csv"}
+    assert names == raman_files | {"raman.png", "vdos.csv", "vdos.png"}
+    for name in ("raman.csv", "raman_depolarised.csv", "raman_stokes.csv", "vdos.csv"):
+        table = read_csv(tmp_path / "out" / name)
+        assert table[table[:, 1].argmax(), 0] == pytest.approx(1500.0, abs=1.0), name
+
+
 def test_a_measured_spectrum_is_scored_with_its_null(run: Path, tmp_path: Path):
     nu = np.arange(500.0, 4000.0, 2.0)
     for name, centres in (("own", WAVENUMBERS), ("other", {1400.0: 1.0, 2200.0: 0.5})):
@@ -144,7 +169,7 @@ def test_a_measured_spectrum_is_scored_with_its_null(run: Path, tmp_path: Path):
         (["RUN", "--compare", "lost.jdx"], r"lost.jdx does not exist"),
         (["RUN", "--dipole", "x"], "not both"),
         (["RUN", "--overlay", "a=lost.csv"], "lost.csv does not exist"),
-        (["RUN", "--skip-ps", "100"], "no trajectory"),
+        (["RUN", "--skip-ps", "100"], "the longest stretch has 5.00 ps"),
     ],
 )
 def test_wrong_input_is_refused_in_one_line(
