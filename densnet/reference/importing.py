@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from densnet.data.writer import FrameWriter
 from densnet.errors import DataError, InputError
-from densnet.reference.scf import Level, build_molecule
+from densnet.reference.level import Level
+from densnet.reference.method import build_molecule
 from densnet.structure import Structure
 
 # Our column for each key of an npz file, all in atomic units.

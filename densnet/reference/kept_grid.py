@@ -5,12 +5,15 @@ memory, so they are computed once a geometry. Densities come from the occupied o
 which is cheaper than from the density matrix by the ratio of basis functions to occupied orbitals.
 """
 
+import logging
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pyscf import gto
 from pyscf.dft import numint
+
+logger = logging.getLogger(__name__)
 
 # Points in one block: the values and derivatives of some hundred orbitals then stay in the cache.
 BLOCK_POINTS = 768
@@ -31,6 +34,7 @@ class KeptGridIntegrator(numint.NumInt):  # type: ignore[misc]
         self._store: NDArray[np.float64] = np.empty(0)
         self._blocks: list[tuple[slice, NDArray[np.float64]]] = []
         self._coords: NDArray[np.float64] | None = None
+        self._told = False
 
     def forget(self) -> None:
         """Drop the orbital values of the last geometry; its memory is kept for the next."""
@@ -40,6 +44,20 @@ class KeptGridIntegrator(numint.NumInt):  # type: ignore[misc]
     def handles(self, xc: str) -> bool:
         """Whether this functional takes the fast path."""
         return self._xc_type(xc) in ("LDA", "GGA") and not self.libxc.is_nlc(xc)
+
+    def fits(self, mol: gto.Mole, n_points: int, n_components: int) -> bool:
+        """Whether the orbital values fit into PySCF's `max_memory`; says so once if they do not."""
+        megabytes = 8e-6 * n_components * mol.nao * n_points
+        enough = bool(megabytes < mol.max_memory)
+        if not enough and not self._told:
+            logger.warning(
+                "orbital values on the grid need %.0f MB, more than PySCF's max_memory of %.0f MB: "
+                "they are computed anew in every cycle; set PYSCF_MAX_MEMORY if there is more",
+                megabytes,
+                mol.max_memory,
+            )
+            self._told = True
+        return enough
 
     def nr_rks(
         self,
@@ -54,12 +72,16 @@ class KeptGridIntegrator(numint.NumInt):  # type: ignore[misc]
     ) -> tuple[float, float, NDArray[np.float64]]:
         """Electrons, exchange–correlation energy and potential matrix, as PySCF's `nr_rks`."""
         orbitals = occupied_orbitals(dms)
-        if orbitals is None or not self.handles(xc_code):
+        n_components = 1 if self._xc_type(xc_code) == "LDA" else 4
+        if (
+            orbitals is None
+            or not self.handles(xc_code)
+            or not self.fits(mol, len(grids.coords), n_components)
+        ):
             plain: tuple[float, float, NDArray[np.float64]] = super().nr_rks(
                 mol, grids, xc_code, dms, relativity, hermi, max_memory, verbose
             )
             return plain
-        n_components = 1 if self._xc_type(xc_code) == "LDA" else 4
         n_electrons = 0.0
         energy = 0.0
         matrix = np.zeros((mol.nao, mol.nao))

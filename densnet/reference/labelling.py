@@ -24,7 +24,8 @@ import densnet
 from densnet.data.store import Frames
 from densnet.data.writer import FrameWriter
 from densnet.errors import ConvergenceError, InputError, SimulationError
-from densnet.reference.scf import Calculator, Level
+from densnet.reference.level import Level
+from densnet.reference.scf import Calculator
 from densnet.structure import Structure
 
 # Columns of the sampling that a labelled frame keeps.

@@ -23,7 +23,8 @@ from pyscf.scf import cphf
 from densnet.data.store import FrameFile
 from densnet.errors import ConvergenceError
 from densnet.reference.fill import Values, fill_columns
-from densnet.reference.scf import Level, build_molecule, write_no_checkpoint
+from densnet.reference.level import Level
+from densnet.reference.method import build_molecule, write_no_checkpoint
 from densnet.structure import Structure
 
 

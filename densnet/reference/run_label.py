@@ -16,8 +16,10 @@ from densnet.reference.labelling import (
     level_attributes,
     provenance_of,
 )
+from densnet.reference.level import Level
+from densnet.reference.method import check_level
 from densnet.reference.response import Response, add_response
-from densnet.reference.scf import Level
+from densnet.structure import Structure
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,7 @@ def run_label(
     if basis is not None:
         basis.check_elements(frames.numbers)
     check_charge(frames, config.charge)
+    check_level(Structure(frames.numbers, frames.positions[0], charge=config.charge), config.level)
     config.output.parent.mkdir(parents=True, exist_ok=True)
     attributes = level_attributes(config.level, config.charge)
     imported = 0

@@ -8,7 +8,8 @@ from densnet.data.writer import FrameWriter
 from densnet.errors import DataError, InputError
 from densnet.reference.importing import import_npz
 from densnet.reference.labelling import level_attributes
-from densnet.reference.scf import Level, build_molecule
+from densnet.reference.level import Level
+from densnet.reference.method import build_molecule
 from densnet.structure import Structure
 from tests.reference.conftest import FRAMES
 from tests.tolerances import SINGLE_DENSITY_DIPOLE

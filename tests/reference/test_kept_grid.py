@@ -3,7 +3,8 @@ import pytest
 from pyscf import dft
 
 from densnet.reference.kept_grid import KeptGridIntegrator, occupied_orbitals
-from densnet.reference.scf import Level, build_molecule
+from densnet.reference.level import Level
+from densnet.reference.method import build_molecule
 from densnet.structure import Structure
 from tests.tolerances import ROUNDING
 
@@ -57,3 +58,19 @@ def test_a_new_geometry_does_not_see_the_old_orbital_values(water: Structure) ->
             - dft.numint.NumInt().nr_rks(mol, method.grids, "pbe", dm)[1]
         )
     assert np.abs(energies).max() < 1e-8
+
+
+def test_values_that_do_not_fit_into_memory_are_computed_anew_with_a_warning(
+    water: Structure, caplog: pytest.LogCaptureFixture
+) -> None:
+    mol = build_molecule(water, LEVEL)
+    method = dft.RKS(mol, xc="pbe").density_fit()
+    method.grids.level = 0
+    method.max_cycle = 1
+    method.kernel()
+    dm = method.make_rdm1()
+    fast = KeptGridIntegrator().nr_rks(mol, method.grids, "pbe", dm)
+    mol.max_memory = 1
+    slow = KeptGridIntegrator().nr_rks(mol, method.grids, "pbe", dm)
+    assert slow[1] == pytest.approx(fast[1], abs=1e-8)
+    assert "PYSCF_MAX_MEMORY" in caplog.text

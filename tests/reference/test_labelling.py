@@ -12,7 +12,8 @@ import pytest
 from densnet.data.store import FrameFile
 from densnet.data.writer import FrameWriter
 from densnet.reference.labelling import mpi_ranks
-from densnet.reference.scf import Calculator, Level
+from densnet.reference.level import Level
+from densnet.reference.scf import Calculator
 from densnet.structure import Structure
 from tests.tolerances import LABEL_DIPOLE, LABEL_ENERGY, LABEL_FORCES
 

@@ -11,8 +11,9 @@ from densnet.density import compute_moments
 from densnet.errors import InputError, MissingLabelError
 from densnet.reference.density_fit import DensityFitter
 from densnet.reference.labelling import level_attributes
+from densnet.reference.level import Level
 from densnet.reference.refit import refit
-from densnet.reference.scf import Calculator, Level
+from densnet.reference.scf import Calculator
 from densnet.structure import Structure
 from tests.tolerances import CONSTRAINT, FIT_COEFFICIENTS
 

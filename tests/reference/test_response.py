@@ -11,9 +11,11 @@ from densnet.data.writer import FrameWriter
 from densnet.density import compute_moments
 from densnet.errors import ConvergenceError
 from densnet.reference.labelling import level_attributes
+from densnet.reference.level import Level
+from densnet.reference.method import build_molecule
 from densnet.reference.refit import refit
 from densnet.reference.response import Response, add_response, compute_response
-from densnet.reference.scf import Calculator, Level, build_molecule
+from densnet.reference.scf import Calculator
 from densnet.structure import Structure
 from tests.tolerances import CONSTRAINT, POLARIZABILITY_RELATIVE, POLARIZABILITY_SAME_GRID_RELATIVE
 

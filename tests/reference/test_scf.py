@@ -3,7 +3,10 @@ import pytest
 from pyscf import dft
 
 from densnet.errors import ConvergenceError, InputError
-from densnet.reference.scf import ATTEMPTS, Calculator, Level, build_molecule
+from densnet.reference.convergence import ATTEMPTS
+from densnet.reference.level import Level
+from densnet.reference.method import build_molecule
+from densnet.reference.scf import Calculator
 from densnet.structure import Structure
 from tests.tolerances import (
     LABEL_DIPOLE,
@@ -118,5 +121,5 @@ def test_an_odd_number_of_electrons_is_refused(water: Structure) -> None:
 
 
 def test_an_unknown_basis_is_refused(water: Structure) -> None:
-    with pytest.raises(InputError, match="cannot use the basis 'nonsense'"):
+    with pytest.raises(InputError, match="PySCF cannot use 'nonsense'"):
         Calculator(Level(basis="nonsense")).label(water)
