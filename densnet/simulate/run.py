@@ -178,6 +178,11 @@ class Group:
         self._followers: list[Follower] = []
 
     @property
+    def address(self) -> str:
+        """Socket of all stages."""
+        return self.stages[0].input.transport.address
+
+    @property
     def finished(self) -> bool:
         """Whether every stage has done all its steps."""
         return self.index >= len(self.stages)
