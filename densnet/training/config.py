@@ -73,6 +73,8 @@ class TrainingConfig:
         Folder for checkpoints, history and pictures.
     basis : str
         Name or path of the density basis; the data must hold coefficients in it.
+    initial_model : Path or None
+        A model.ckpt whose density map (with its whitening) this training starts from.
     train_tag, validation_tag : str
     n_train : int or None
         Use only the first so many training frames (for learning curves); None: all.
@@ -95,6 +97,7 @@ class TrainingConfig:
     density: StageConfig
     energy: StageConfig
     joint: StageConfig
+    initial_model: Path | None = None
     train_tag: str = "train"
     validation_tag: str = "validation"
     n_train: int | None = None

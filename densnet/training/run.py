@@ -83,6 +83,8 @@ class TrainingRun:
         self.basis = self.basis.restricted_to(elements)
         torch.manual_seed(config.seed)
         self.model = build_model(config, self.basis, self.train_sets).to(self.device)
+        if config.initial_model is not None:
+            copy_density_map(config.initial_model, self.model)
         self.force_scale = force_scale(self.train_sets)
         self.average = WeightAverage(self.model, config.ema_decay)
         weights = MetricWeights(config.loss.overlap, config.loss.dipole)
@@ -115,7 +117,8 @@ class TrainingRun:
         Returns
         -------
         Path
-            The trained model, averaged weights, ``model.ckpt`` in the output folder.
+            The trained model, averaged weights, ``model.ckpt`` in the output folder; beside it
+            ``density.ckpt``, ``energy.ckpt`` and ``joint.ckpt``, the same after each stage.
         """
         self.config.output.mkdir(parents=True, exist_ok=True)
         if self.checkpoint_path.exists():
@@ -123,12 +126,16 @@ class TrainingRun:
         first_stage, first_epoch = self.position
         for number in range(first_stage, len(STAGES)):
             self._run_stage(number, first_epoch if number == first_stage else 0)
-        path = self.config.output / "model.ckpt"
+        path = self._save_model("model")
+        self.group.close()
+        return path
+
+    def _save_model(self, name: str) -> Path:
+        path = self.config.output / f"{name}.ckpt"
         if self.group.is_first:
             self.average.swap(self.model)
             save_checkpoint(path, model_to_dict(self.model, self.basis))
             self.average.swap(self.model)
-        self.group.close()
         return path
 
     def _run_stage(self, number: int, first_epoch: int) -> None:
@@ -162,6 +169,7 @@ class TrainingRun:
                 self.report(Progress(stage, epoch + 1, config.epochs, mean, errors))
         self.position = (number + 1, 0)
         if config.epochs:
+            self._save_model(stage)
             self._save(number + 1, 0)
         self.optimizer = None
 
@@ -303,6 +311,26 @@ def build_model(config: TrainingConfig, basis: DensityBasis, sets: list[Frames])
     )
     set_precision(model, torch.float32)
     return model
+
+
+def copy_density_map(path: Path, model: DensNet) -> None:
+    """Take density map and whitening from a trained model.
+
+    Raises
+    ------
+    InputError
+        If that model's density map has another shape or basis.
+    """
+    weights = load_checkpoint(path)["weights"]
+    shared = ("density_map.", "whitening.")
+    chosen = {name: value for name, value in weights.items() if name.startswith(shared)}
+    own = {name: v.shape for name, v in model.state_dict().items() if name.startswith(shared)}
+    if {name: v.shape for name, v in chosen.items()} != own:
+        raise InputError(
+            f"the density map of {path} has another shape; give this training the same basis and "
+            "density_map, cutoff_bohr, n_radial and n_contracted"
+        )
+    model.load_state_dict(chosen, strict=False)
 
 
 def typical_neighbours(sets: list[Frames], cutoff: float) -> float:
