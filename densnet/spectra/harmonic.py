@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from densnet.errors import InputError
-from densnet.spectra.infrared import SPEED_OF_LIGHT_AU
+from densnet.spectra.infrared import SPEED_OF_LIGHT_AU, UNIT
+from densnet.spectra.spectrum import Spectrum
 from densnet.units import AU_WAVENUMBER_CM1, AVOGADRO, BOHR_M, DALTON_AU
 
 Array = NDArray[np.float64]
@@ -113,6 +114,33 @@ def broadened(modes: HarmonicModes, wavenumber_cm1: Array, width_cm1: float) -> 
     distance = wavenumber_cm1[:, None] - modes.wavenumber_cm1[None, :]
     lines = np.exp(-0.5 * (distance / sigma) ** 2) / (sigma * np.sqrt(2.0 * np.pi))
     return np.asarray(lines @ modes.intensity_km_mol, dtype=np.float64)
+
+
+def harmonic_spectrum(modes: HarmonicModes, width_cm1: float, high_cm1: float = 4200.0) -> Spectrum:
+    """Infrared line spectrum as a :class:`Spectrum`, to be saved and drawn beside dynamics.
+
+    Parameters
+    ----------
+    modes : HarmonicModes
+        With intensities.
+    width_cm1 : float
+        Full width at half maximum of the Gaussian lines.
+    high_cm1 : float
+        End of the grid, which begins at zero.
+    """
+    grid = np.arange(0.0, high_cm1, width_cm1 / 8.0)
+    curve = broadened(modes, grid, width_cm1)
+    return Spectrum(
+        wavenumber_cm1=grid,
+        intensity=curve,
+        error=None,
+        samples=curve[None, :],
+        weights=np.ones(1),
+        quantity="infrared absorption, harmonic",
+        unit=UNIT,
+        resolution_cm1=width_cm1,
+        error_method="none: a harmonic calculation has no statistical error",
+    )
 
 
 def _internal_space(positions: Array, masses: Array) -> Array:

@@ -18,6 +18,20 @@ TRPMD; M averaged over the beads) enters the same formula.
 | Ṁ | ``Signal.values`` of ``dipole_derivative``, e·bohr per atomic time |
 | κ(ν̃) | ``Spectrum.intensity``, km/mol per cm⁻¹ |
 
+A charge of 0.2 e on a carbon atom that vibrates along z at 300 K has the harmonic intensity
+974.88 km/mol · (q/e)²/(m/Da) = 3.25 km/mol:
+
+    >>> import numpy as np
+    >>> from densnet.units import AU_FS, AU_WAVENUMBER_CM1, DALTON_AU, KELVIN_HARTREE
+    >>> time = np.arange(10000) * 2.0 / AU_FS
+    >>> omega = 1000.0 / AU_WAVENUMBER_CM1
+    >>> amplitude = np.sqrt(2 * 300.0 * KELVIN_HARTREE / (12.0 * DALTON_AU)) / omega
+    >>> dipole = 0.2 * amplitude * np.cos(omega * time)[:, None] * [[0.0, 0.0, 1.0]]
+    >>> signal = Signal("oscillator", dipole, 2.0 / AU_FS, temperature_kelvin=300.0)
+    >>> spectrum = infrared([signal], Resolution(resolution_cm1=10.0))
+    >>> print(f"{spectrum.area(900.0, 1100.0):.2f} km/mol")
+    3.25 km/mol
+
 References
 ----------
 Ramírez et al. 2004, https://doi.org/10.1063/1.1774986 (quantum corrections).

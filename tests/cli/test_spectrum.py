@@ -67,7 +67,7 @@ def read_csv(path: Path) -> np.ndarray:
 
 def test_a_run_directory_becomes_csv_picture_and_report(
     run: Path, capsys: pytest.CaptureFixture[str]
-):
+) -> None:
     report_path = run / "report.json"
     assert (
         main(["spectrum", str(run), "--ir", "--resolution", "20", "--json", str(report_path)]) == 0
@@ -93,7 +93,7 @@ def test_a_run_directory_becomes_csv_picture_and_report(
     assert "O–H stretch" in printed
 
 
-def test_single_files_give_the_same_numbers_as_the_library(run: Path, tmp_path: Path):
+def test_single_files_give_the_same_numbers_as_the_library(run: Path, tmp_path: Path) -> None:
     assert main(["spectrum", str(run)]) == 0
     values = dipoles(0.4)
     (tmp_path / "sim.dipole_0").write_text(extras(values))
@@ -110,7 +110,7 @@ def test_single_files_give_the_same_numbers_as_the_library(run: Path, tmp_path: 
     assert np.loadtxt(tmp_path / "out" / "ir_facf.data").shape[1] == 3
 
 
-def test_density_of_states_and_raman_are_written_with_their_parts(tmp_path: Path):
+def test_density_of_states_and_raman_are_written_with_their_parts(tmp_path: Path) -> None:
     n = 2500
     q = line(1500.0, n=n).values[:, 0]
     tensor = np.array([[1.0, 0.2, 0.0], [0.2, 0.4, 0.0], [0.0, 0.0, -0.1]])
@@ -135,7 +135,7 @@ def test_density_of_states_and_raman_are_written_with_their_parts(tmp_path: Path
         assert table[table[:, 1].argmax(), 0] == pytest.approx(1500.0, abs=1.0), name
 
 
-def test_a_measured_spectrum_is_scored_with_its_null(run: Path, tmp_path: Path):
+def test_a_measured_spectrum_is_scored_with_its_null(run: Path, tmp_path: Path) -> None:
     nu = np.arange(500.0, 4000.0, 2.0)
     for name, centres in (("own", WAVENUMBERS), ("other", {1400.0: 1.0, 2200.0: 0.5})):
         curve = sum(a * np.exp(-(((nu - c) / 6.0) ** 2)) for c, a in centres.items())
@@ -174,7 +174,7 @@ def test_a_measured_spectrum_is_scored_with_its_null(run: Path, tmp_path: Path):
 )
 def test_wrong_input_is_refused_in_one_line(
     run: Path, tmp_path: Path, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
-):
+) -> None:
     words = [str(run) if word == "RUN" else word for word in words]
     assert main(["spectrum", *words, "--output", str(tmp_path)]) == 2
     error = capsys.readouterr().err.strip()

@@ -38,14 +38,14 @@ def draw_spectrum(path: Path, **options) -> Path:
     return plot_spectrum([line], path, y_label="κ", range_cm1=(400.0, 4000.0), **options)
 
 
-def test_a_spectrum_with_measurement_is_drawn(tmp_path: Path):
+def test_a_spectrum_with_measurement_is_drawn(tmp_path: Path) -> None:
     measurement = Measurement("table", [Stick(1066.0, 1.0)], [(1066.0, "C–O stretch")])
     path = draw_spectrum(tmp_path / "new" / "a.png", measurement=measurement, note="note")
     assert imread(path).shape[1] == 1540
     assert count_pixels(path, BLUE_PIXEL) > 500
 
 
-def test_the_line_is_drawn_where_it_belongs(tmp_path: Path):
+def test_the_line_is_drawn_where_it_belongs(tmp_path: Path) -> None:
     # Wavenumbers descend to the right: 1060 of 400–4000 lies at 82 % of the axis.
     pixels = imread(draw_spectrum(tmp_path / "a.png"))[..., :3]
     blue = np.argwhere(np.abs(pixels - BLUE_PIXEL).max(axis=-1) < 0.02)
@@ -55,29 +55,29 @@ def test_the_line_is_drawn_where_it_belongs(tmp_path: Path):
 
 
 @pytest.mark.parametrize("suffix", [".pdf", ".svg", ".png"])
-def test_the_same_data_make_the_same_file(tmp_path: Path, suffix: str):
+def test_the_same_data_make_the_same_file(tmp_path: Path, suffix: str) -> None:
     first = draw_spectrum(tmp_path / f"a{suffix}").read_bytes()
     assert draw_spectrum(tmp_path / f"b{suffix}").read_bytes() == first
 
 
-def test_no_partial_file_stays_behind(tmp_path: Path):
+def test_no_partial_file_stays_behind(tmp_path: Path) -> None:
     draw_spectrum(tmp_path / "a.png")
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
-def test_an_unknown_format_is_refused(tmp_path: Path):
+def test_an_unknown_format_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"a\.gif: figures are written as"):
         draw_spectrum(tmp_path / "a.gif")
 
 
-def test_labels_move_apart_and_keep_their_order():
+def test_labels_move_apart_and_keep_their_order() -> None:
     places = spread([880.0, 1060.0, 1240.0, 1400.0, 2950.0], 250.0)
     assert np.all(np.diff(places) >= 250.0 - 1e-9)
     assert np.mean(places[:4]) == pytest.approx(np.mean([880.0, 1060.0, 1240.0, 1400.0]))
     assert places[4] == 2950.0
 
 
-def test_parity_of_several_quantities_is_drawn(tmp_path: Path, rng: np.random.Generator):
+def test_parity_of_several_quantities_is_drawn(tmp_path: Path, rng: np.random.Generator) -> None:
     reference = rng.normal(size=(50, 9, 3))
     pairs = {"300 K": (reference, reference + 0.01 * rng.normal(size=reference.shape))}
     panels = [
@@ -87,24 +87,24 @@ def test_parity_of_several_quantities_is_drawn(tmp_path: Path, rng: np.random.Ge
     assert count_pixels(path, BLUE_PIXEL) > 50
 
 
-def test_parity_refuses_pairs_that_do_not_match(tmp_path: Path):
+def test_parity_refuses_pairs_that_do_not_match(tmp_path: Path) -> None:
     panel = ParityPanel("Energy", "eV", {"300 K": (np.zeros(3), np.zeros(4))})
     with pytest.raises(InputError, match=r"Energy, 300 K: reference \(3,\) and predicted \(4,\)"):
         parity([panel], tmp_path / "a.png")
 
 
-def test_parity_refuses_nan(tmp_path: Path):
+def test_parity_refuses_nan(tmp_path: Path) -> None:
     panel = ParityPanel("Energy", "eV", {"300 K": (np.zeros(3), np.array([0.0, np.nan, 1.0]))})
     with pytest.raises(NonFiniteError, match="Energy, 300 K"):
         parity([panel], tmp_path / "a.png")
 
 
-def test_parity_of_equal_numbers_is_drawn(tmp_path: Path):
+def test_parity_of_equal_numbers_is_drawn(tmp_path: Path) -> None:
     panel = ParityPanel("Charge", "e", {"": (np.zeros(3), np.zeros(3))})
     assert parity([panel], tmp_path / "a.png").is_file()
 
 
-def test_learning_curves_with_goal_gap_and_stages_are_drawn(tmp_path: Path):
+def test_learning_curves_with_goal_gap_and_stages_are_drawn(tmp_path: Path) -> None:
     x = np.arange(1, 60)
     y = 100.0 / x
     y[10] = np.nan
@@ -114,12 +114,12 @@ def test_learning_curves_with_goal_gap_and_stages_are_drawn(tmp_path: Path):
     assert count_pixels(path, np.array([0xD5, 0x5E, 0x00]) / 255.0) > 200
 
 
-def test_learning_curve_of_no_epochs_yet_is_drawn(tmp_path: Path):
+def test_learning_curve_of_no_epochs_yet_is_drawn(tmp_path: Path) -> None:
     panels = [CurvePanel("Forces", "meV/Å", [Curve("validation", [], [])], goal=12.0)]
     assert learning_curve(panels, tmp_path / "a.png").is_file()
 
 
-def test_learning_curve_refuses_unequal_lengths(tmp_path: Path):
+def test_learning_curve_refuses_unequal_lengths(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="Forces, validation"):
         learning_curve(
             [CurvePanel("Forces", "meV/Å", [Curve("validation", [1, 2], [1.0])])],
@@ -128,6 +128,6 @@ def test_learning_curve_refuses_unequal_lengths(tmp_path: Path):
 
 
 @pytest.mark.parametrize("draw", [parity, learning_curve])
-def test_a_picture_of_nothing_is_refused(tmp_path: Path, draw):
+def test_a_picture_of_nothing_is_refused(tmp_path: Path, draw) -> None:
     with pytest.raises(InputError, match="at least one panel"):
         draw([], tmp_path / "a.png")

@@ -23,7 +23,9 @@ def tone(wavenumber_cm1: float, n: int = 8000) -> np.ndarray:
     return np.cos(wavenumber_cm1 / AU_WAVENUMBER_CM1 * INTERVAL * np.arange(n) + 0.4)[:, None]
 
 
-def test_autocorrelation_is_the_direct_sum_over_the_tapered_signal(rng: np.random.Generator):
+def test_autocorrelation_is_the_direct_sum_over_the_tapered_signal(
+    rng: np.random.Generator,
+) -> None:
     x = rng.normal(size=(200, 3))
     taper, _ = end_taper(200)
     tapered = x * taper[:, None]
@@ -35,7 +37,7 @@ def test_autocorrelation_is_the_direct_sum_over_the_tapered_signal(rng: np.rando
 
 
 @pytest.mark.parametrize("window", LAG_WINDOWS)
-def test_area_is_the_mean_square_whatever_the_window(rng: np.random.Generator, window: str):
+def test_area_is_the_mean_square_whatever_the_window(rng: np.random.Generator, window: str) -> None:
     x = rng.normal(size=(3000, 3)).cumsum(axis=0)
     resolution = Resolution(40.0, window)
     omega, s = power_spectrum(x, INTERVAL, resolution)
@@ -48,7 +50,7 @@ def test_area_is_the_mean_square_whatever_the_window(rng: np.random.Generator, w
     )
 
 
-def test_white_noise_is_flat_at_its_variance_times_the_interval(rng: np.random.Generator):
+def test_white_noise_is_flat_at_its_variance_times_the_interval(rng: np.random.Generator) -> None:
     n, resolution = 200_000, Resolution(50.0)
     omega, s = power_spectrum(rng.normal(size=(n, 3)), INTERVAL, resolution)
     level = 3 * INTERVAL
@@ -63,7 +65,7 @@ def test_white_noise_is_flat_at_its_variance_times_the_interval(rng: np.random.G
 
 
 @pytest.mark.parametrize("window", LAG_WINDOWS)
-def test_a_sharp_line_has_the_width_asked_for(window: str):
+def test_a_sharp_line_has_the_width_asked_for(window: str) -> None:
     resolution = Resolution(12.0, window, zero_fill=64)
     omega, s = power_spectrum(tone(1500.0), INTERVAL, resolution)
     above = omega[s > 0.5 * s.max()] * AU_WAVENUMBER_CM1
@@ -71,7 +73,7 @@ def test_a_sharp_line_has_the_width_asked_for(window: str):
     assert above[-1] - above[0] == pytest.approx(12.0, abs=2 * bin_cm1)
 
 
-def test_widths_of_the_windows_are_those_of_the_table():
+def test_widths_of_the_windows_are_those_of_the_table() -> None:
     table = {"blackman": 1.15, "hann": 1.00, "gaussian": 1.13, "bartlett": 0.89}
     for name, cycles in table.items():
         assert width_cycles(name) == pytest.approx(cycles, abs=0.005), name
@@ -79,7 +81,9 @@ def test_widths_of_the_windows_are_those_of_the_table():
 
 @pytest.mark.parametrize("n", [2_000, 12_000])
 @pytest.mark.parametrize("wavenumber", [30.0, 200.0, 1000.0, 3700.0])
-def test_spectrum_of_the_derivative_is_that_of_the_exact_derivative(wavenumber: float, n: int):
+def test_spectrum_of_the_derivative_is_that_of_the_exact_derivative(
+    wavenumber: float, n: int
+) -> None:
     omega_0 = wavenumber / AU_WAVENUMBER_CM1
     phase = omega_0 * INTERVAL * np.arange(n)
     resolution = Resolution(10.0)
@@ -90,7 +94,7 @@ def test_spectrum_of_the_derivative_is_that_of_the_exact_derivative(wavenumber: 
         assert abs(omega[from_x.argmax()] - omega_0) <= 0.5 * omega[1]
 
 
-def test_output_every_two_femtoseconds_does_not_damp_fast_lines():
+def test_output_every_two_femtoseconds_does_not_damp_fast_lines() -> None:
     # Central differences would keep only 57 % of the second line relative to the first.
     areas = []
     for wavenumber in (1000.0, 3500.0):
@@ -102,38 +106,38 @@ def test_output_every_two_femtoseconds_does_not_damp_fast_lines():
     assert areas[1] / areas[0] == pytest.approx(1.0, rel=LINE_AREA_RELATIVE)
 
 
-def test_finer_zero_filling_interpolates_and_changes_nothing_else():
+def test_finer_zero_filling_interpolates_and_changes_nothing_else() -> None:
     coarse = power_spectrum(tone(1500.0), INTERVAL, Resolution(10.0, zero_fill=4))
     fine = power_spectrum(tone(1500.0), INTERVAL, Resolution(10.0, zero_fill=32))
     at_coarse = np.interp(coarse[0], *fine)
     assert np.abs(at_coarse - coarse[1]).max() < 0.01 * coarse[1].max()
 
 
-def test_a_segment_too_short_for_the_resolution_is_refused_with_what_would_do():
+def test_a_segment_too_short_for_the_resolution_is_refused_with_what_would_do() -> None:
     with pytest.raises(InputError, match=r"1\.000 ps cannot be resolved to 5 cm⁻¹.*coarser"):
         power_spectrum(np.ones((500, 3)), INTERVAL, Resolution(5.0))
 
 
-def test_a_resolution_that_the_refusal_names_is_accepted():
+def test_a_resolution_that_the_refusal_names_is_accepted() -> None:
     with pytest.raises(InputError) as refusal:
         count_lags(500, INTERVAL, Resolution(5.0))
     named = float(str(refusal.value).split("ask for ")[1].split()[0])
     assert count_lags(500, INTERVAL, Resolution(named)) < 500
 
 
-def test_nan_is_refused_with_its_frame():
+def test_nan_is_refused_with_its_frame() -> None:
     x = np.ones((4000, 3))
     x[1234, 1] = np.nan
     with pytest.raises(NonFiniteError, match="1234"):
         power_spectrum(x, INTERVAL, Resolution(20.0))
 
 
-def test_an_unknown_window_is_refused_with_the_known_ones():
+def test_an_unknown_window_is_refused_with_the_known_ones() -> None:
     with pytest.raises(InputError, match="blackman, hann"):
         power_spectrum(tone(1000.0), INTERVAL, Resolution(10.0, "boxcar"))
 
 
-def test_facf_file_has_the_normalisation_of_ipi(tmp_path, rng: np.random.Generator):
+def test_facf_file_has_the_normalisation_of_ipi(tmp_path, rng: np.random.Generator) -> None:
     # i-PI correlates blocks circularly; for a signal with whole periods in a block of 2·lag that
     # is exact, and its transform of the block is the area under ours.
     n, lag = 4096, 512

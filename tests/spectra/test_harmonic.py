@@ -15,11 +15,14 @@ from tblite.ase import TBLite
 from densnet.errors import InputError
 from densnet.spectra.harmonic import (
     INTENSITY_KM_MOL,
+    HarmonicModes,
     broadened,
     harmonic_modes,
+    harmonic_spectrum,
     masses_from_dalton,
 )
 from densnet.spectra.masses import standard_masses
+from densnet.spectra.output import load_csv, save_csv
 from densnet.units import (
     AU_DEBYE,
     AU_WAVENUMBER_CM1,
@@ -35,7 +38,7 @@ def diatomic(k: float, axis: np.ndarray) -> np.ndarray:
     return np.block([[block, -block], [-block, block]])
 
 
-def test_a_diatomic_has_one_mode_of_the_textbook_frequency_and_intensity():
+def test_a_diatomic_has_one_mode_of_the_textbook_frequency_and_intensity() -> None:
     masses = standard_masses(["C", "O"])
     axis = np.array([2.0, -1.0, 2.0]) / 3.0
     reduced = masses.prod() / masses.sum()
@@ -53,7 +56,7 @@ def test_a_diatomic_has_one_mode_of_the_textbook_frequency_and_intensity():
     )
 
 
-def test_one_debye_per_angstrom_squared_per_dalton_is_42_256_km_mol():
+def test_one_debye_per_angstrom_squared_per_dalton_is_42_256_km_mol() -> None:
     debye_angstrom_au = BOHR_ANGSTROM / AU_DEBYE
     per_unit = INTENSITY_KM_MOL * debye_angstrom_au**2 / DALTON_AU
     assert per_unit == pytest.approx(42.2561, abs=1e-4)
@@ -61,7 +64,7 @@ def test_one_debye_per_angstrom_squared_per_dalton_is_42_256_km_mol():
     assert per_unit == pytest.approx(42.255, rel=ASE_INTENSITY_RELATIVE)
 
 
-def test_frequencies_agree_with_pyscf_for_water():
+def test_frequencies_agree_with_pyscf_for_water() -> None:
     mol = gto.M(atom="O 0 0 0; H 0.76 0.59 0; H -0.76 0.59 0", basis="sto-3g", verbose=0)
     mean_field = scf.RHF(mol).run()
     hessian = mean_field.Hessian().kernel()
@@ -83,7 +86,9 @@ def ethanol() -> Atoms:
     return atoms
 
 
-def test_frequencies_and_intensities_of_ethanol_agree_with_ase(ethanol: Atoms, tmp_path: Path):
+def test_frequencies_and_intensities_of_ethanol_agree_with_ase(
+    ethanol: Atoms, tmp_path: Path
+) -> None:
     step = 0.01
     oracle = Infrared(ethanol, name=str(tmp_path / "ir"), delta=step, nfree=2)
     oracle.run()
@@ -122,7 +127,7 @@ def test_frequencies_and_intensities_of_ethanol_agree_with_ase(ethanol: Atoms, t
     )
 
 
-def test_broadened_lines_keep_their_area():
+def test_broadened_lines_keep_their_area() -> None:
     masses = standard_masses(["H", "Cl"])
     axis = np.array([0.0, 0.0, 1.0])
     tensors = np.array([0.2 * np.eye(3), -0.2 * np.eye(3)])
@@ -135,14 +140,25 @@ def test_broadened_lines_keep_their_area():
     assert above[-1] - above[0] == pytest.approx(20.0, abs=1.0)
 
 
-def test_a_saddle_point_has_a_negative_wavenumber():
+def test_a_harmonic_spectrum_is_saved_and_read_like_any_other(tmp_path: Path) -> None:
+    modes = HarmonicModes(np.array([1000.0, 3000.0]), np.array([50.0, 20.0]), np.zeros((2, 1, 3)))
+    spectrum = harmonic_spectrum(modes, width_cm1=16.0)
+    assert spectrum.area(900.0, 1100.0) == pytest.approx(50.0, rel=1e-6)
+    assert spectrum.area(2900.0, 3100.0) == pytest.approx(20.0, rel=1e-6)
+    nu, intensity, error = load_csv(save_csv(spectrum, tmp_path / "harmonic.csv"))
+    np.testing.assert_allclose(nu, spectrum.wavenumber_cm1, atol=1e-4)
+    np.testing.assert_allclose(intensity, spectrum.intensity, rtol=1e-7, atol=1e-300)
+    assert error is None
+
+
+def test_a_saddle_point_has_a_negative_wavenumber() -> None:
     masses = standard_masses(["H", "H"])
     axis = np.array([1.0, 0.0, 0.0])
     modes = harmonic_modes(diatomic(-0.1, axis), masses, np.array([0 * axis, 1.4 * axis]))
     assert modes.wavenumber_cm1[0] < 0
 
 
-def test_an_asymmetric_hessian_is_refused():
+def test_an_asymmetric_hessian_is_refused() -> None:
     masses = standard_masses(["H", "H"])
     hessian = diatomic(1.0, np.array([1.0, 0.0, 0.0]))
     hessian[0, 3] *= 1.5
@@ -150,7 +166,7 @@ def test_an_asymmetric_hessian_is_refused():
         harmonic_modes(hessian, masses, np.array([[0.0, 0, 0], [1.4, 0, 0]]))
 
 
-def test_tensors_of_the_wrong_shape_are_refused():
+def test_tensors_of_the_wrong_shape_are_refused() -> None:
     masses = standard_masses(["H", "H"])
     hessian = diatomic(1.0, np.array([1.0, 0.0, 0.0]))
     with pytest.raises(InputError, match=r"shape \(2, 3, 3\), got \(3, 6\)"):

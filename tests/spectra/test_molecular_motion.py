@@ -37,7 +37,7 @@ def reference(rng: np.random.Generator) -> np.ndarray:
     return rng.normal(size=(4, 3)) * 2.0
 
 
-def test_eckart_rotations_undo_a_rotation(rng: np.random.Generator, reference: np.ndarray):
+def test_eckart_rotations_undo_a_rotation(rng: np.random.Generator, reference: np.ndarray) -> None:
     turns = Rotation.random(20, rng=rng).as_matrix()
     moved = np.einsum("txy,ay->tax", turns, reference) + rng.normal(size=(20, 1, 3))
     rotations = eckart_rotations(moved, MASSES, reference)
@@ -46,7 +46,7 @@ def test_eckart_rotations_undo_a_rotation(rng: np.random.Generator, reference: n
 
 def test_eckart_condition_holds_for_a_distorted_molecule(
     rng: np.random.Generator, reference: np.ndarray
-):
+) -> None:
     turns = Rotation.random(20, rng=rng).as_matrix()
     distorted = reference + 0.1 * rng.normal(size=(20, 4, 3))
     moved = np.einsum("txy,tay->tax", turns, distorted)
@@ -58,7 +58,7 @@ def test_eckart_condition_holds_for_a_distorted_molecule(
     np.testing.assert_allclose(moment / MASSES.sum(), 0.0, atol=1e-12)
 
 
-def test_a_planar_molecule_is_not_reflected(rng: np.random.Generator):
+def test_a_planar_molecule_is_not_reflected(rng: np.random.Generator) -> None:
     planar = np.array([[0.0, 0, 0], [1.8, 0, 0], [-0.5, 1.7, 0]])
     turns = Rotation.random(50, rng=rng).as_matrix()
     moved = np.einsum("txy,ay->tax", turns, planar) + 0.02 * rng.normal(size=(50, 3, 3))
@@ -66,7 +66,7 @@ def test_a_planar_molecule_is_not_reflected(rng: np.random.Generator):
     np.testing.assert_allclose(np.linalg.det(rotations), 1.0, atol=1e-12)
 
 
-def test_vectors_and_tensors_turn_alike(rng: np.random.Generator):
+def test_vectors_and_tensors_turn_alike(rng: np.random.Generator) -> None:
     turns = Rotation.random(5, rng=rng).as_matrix()
     v = rng.normal(size=(5, 3))
     tensors = np.einsum("tx,ty->txy", v, v)
@@ -76,7 +76,9 @@ def test_vectors_and_tensors_turn_alike(rng: np.random.Generator):
     )
 
 
-def test_rigid_motion_is_removed_and_nothing_else(rng: np.random.Generator, reference: np.ndarray):
+def test_rigid_motion_is_removed_and_nothing_else(
+    rng: np.random.Generator, reference: np.ndarray
+) -> None:
     r = np.tile(reference, (6, 1, 1))
     rigid = rng.normal(size=(6, 1, 3)) + np.cross(rng.normal(size=(6, 1, 3)), r)
     np.testing.assert_allclose(remove_rigid_motion(r, rigid, MASSES), 0.0, atol=1e-12)
@@ -86,7 +88,7 @@ def test_rigid_motion_is_removed_and_nothing_else(rng: np.random.Generator, refe
     )
 
 
-def test_a_linear_molecule_loses_only_two_rotations(rng: np.random.Generator):
+def test_a_linear_molecule_loses_only_two_rotations(rng: np.random.Generator) -> None:
     r = np.tile(np.array([[0.0, 0, -2], [0, 0, 0], [0, 0, 2.2]]), (400, 1, 1))
     v = rng.normal(size=(400, 3, 3)) / np.sqrt(MASSES[:3])[:, None]
     internal = remove_rigid_motion(r, v, MASSES[:3])
@@ -94,7 +96,7 @@ def test_a_linear_molecule_loses_only_two_rotations(rng: np.random.Generator):
     assert freedom == pytest.approx(9 - 5, abs=0.5)
 
 
-def test_density_of_states_of_thermal_modes_counts_them():
+def test_density_of_states_of_thermal_modes_counts_them() -> None:
     n, wavenumbers = 8000, (700.0, 1500.0, 3000.0)
     velocities = np.zeros((n, 1, 3))
     for axis, wavenumber in enumerate(wavenumbers):
@@ -106,13 +108,13 @@ def test_density_of_states_of_thermal_modes_counts_them():
         assert area == pytest.approx(1.0, rel=LINE_AREA_RELATIVE)
 
 
-def test_velocities_and_masses_must_fit():
+def test_velocities_and_masses_must_fit() -> None:
     signal = Signal("a", np.zeros((500, 2, 3)), 80.0, 300.0)
     with pytest.raises(InputError, match=r"2, 3.*for 4 masses"):
         vibrational_density([signal], MASSES, Resolution(50.0))
 
 
-def test_raman_activity_of_a_mode_is_45_a_squared_plus_7_gamma_squared():
+def test_raman_activity_of_a_mode_is_45_a_squared_plus_7_gamma_squared() -> None:
     n, wavenumber = 8000, 1200.0
     q, _ = coordinate(wavenumber, n, 2.0, 0.1)
     derivative = np.array([[1.0, 0.2, 0.0], [0.2, 0.4, -0.3], [0.0, -0.3, -0.1]])
@@ -136,7 +138,7 @@ def test_raman_activity_of_a_mode_is_45_a_squared_plus_7_gamma_squared():
         assert spectrum.area(*window) == pytest.approx(expected, rel=LINE_AREA_RELATIVE)
 
 
-def test_raman_does_not_change_when_the_molecule_is_turned(rng: np.random.Generator):
+def test_raman_does_not_change_when_the_molecule_is_turned(rng: np.random.Generator) -> None:
     values = rng.normal(size=(3000, 3, 3)).cumsum(axis=0)
     values = values + values.transpose(0, 2, 1)
     turn = np.tile(Rotation.random(rng=rng).as_matrix(), (3000, 1, 1))
@@ -148,13 +150,13 @@ def test_raman_does_not_change_when_the_molecule_is_turned(rng: np.random.Genera
     np.testing.assert_allclose(first, second, rtol=1e-8, atol=1e-8 * first.max())
 
 
-def test_split_polarizability_is_traceless(rng: np.random.Generator):
+def test_split_polarizability_is_traceless(rng: np.random.Generator) -> None:
     mean, traceless = split_polarizability(rng.normal(size=(10, 3, 3)))
     np.testing.assert_allclose(np.trace(traceless, axis1=1, axis2=2), 0.0, atol=1e-14)
     assert mean.shape == (10,)
 
 
-def test_stokes_intensities_carry_the_bose_factor():
+def test_stokes_intensities_carry_the_bose_factor() -> None:
     values = np.random.default_rng(1).normal(size=(4000, 3, 3))
     values = values + values.transpose(0, 2, 1)
     activity = raman([Signal("a", values, 2.0 / AU_FS, 300.0)], Resolution(50.0)).total
@@ -168,24 +170,24 @@ def test_stokes_intensities_carry_the_bose_factor():
     assert factor[i] / factor[j] == pytest.approx(expected[i] / expected[j], rel=1e-9)
 
 
-def test_masses_agree_with_ase():
+def test_masses_agree_with_ase() -> None:
     for symbol, mass in MASSES_DALTON.items():
         if symbol != "D":
             assert mass == pytest.approx(atomic_masses[atomic_numbers[symbol]], rel=1e-6), symbol
 
 
-def test_an_element_without_mass_is_named():
+def test_an_element_without_mass_is_named() -> None:
     with pytest.raises(UnknownElementError, match="no standard mass for Xx"):
         standard_masses(["H", "Xx"])
 
 
-def test_the_start_of_every_segment_is_skipped_once():
+def test_the_start_of_every_segment_is_skipped_once() -> None:
     half = [Signal("a", np.zeros((100, 3)), 10.0 / AU_FS, 300.0) for _ in range(2)]
     kept = skip_start([*half, Signal("b", np.zeros((300, 3)), 10.0 / AU_FS, 300.0)], 1.5)
     assert [len(signal.values) for signal in kept] == [50, 150]
 
 
-def test_quantities_of_different_stride_meet_on_common_steps():
+def test_quantities_of_different_stride_meet_on_common_steps() -> None:
     first = Rows(np.arange(0, 20, 2), np.arange(0.0, 20, 2), "a")
     second = Rows(np.arange(0, 20, 5), np.arange(0.0, 20, 5), "b")
     steps, a, b = on_common_steps(first, second)

@@ -30,14 +30,14 @@ def spectrum(samples: np.ndarray, weights: np.ndarray | None = None) -> Spectrum
     return Spectrum(nu, weights @ samples, None, samples, weights, "x", "1", 1.0, "")
 
 
-def test_standard_error_of_equal_weights_is_s_over_root_n(rng: np.random.Generator):
+def test_standard_error_of_equal_weights_is_s_over_root_n(rng: np.random.Generator) -> None:
     samples = rng.normal(size=(7, 5))
     expected = samples.std(axis=0, ddof=1) / np.sqrt(7)
     error = standard_error(samples, np.full(7, 1 / 7))
     np.testing.assert_allclose(error, expected, rtol=ROUNDING_RELATIVE)
 
 
-def test_jackknife_of_the_mean_is_the_standard_error(rng: np.random.Generator):
+def test_jackknife_of_the_mean_is_the_standard_error(rng: np.random.Generator) -> None:
     samples = rng.normal(size=(9, 4))
     value, error = jackknife(spectrum(samples), lambda intensity: intensity)
     np.testing.assert_allclose(value, samples.mean(axis=0), rtol=0, atol=1e-14)
@@ -46,11 +46,11 @@ def test_jackknife_of_the_mean_is_the_standard_error(rng: np.random.Generator):
     )
 
 
-def test_jackknife_of_one_sample_has_no_error(rng: np.random.Generator):
+def test_jackknife_of_one_sample_has_no_error(rng: np.random.Generator) -> None:
     assert jackknife(spectrum(rng.normal(size=(1, 4))), np.sum)[1] is None
 
 
-def test_bootstrap_agrees_with_the_standard_error(rng: np.random.Generator):
+def test_bootstrap_agrees_with_the_standard_error(rng: np.random.Generator) -> None:
     samples, weights = rng.normal(size=(12, 50)), np.full(12, 1 / 12)
     ratio = bootstrap_error(samples, weights) / standard_error(samples, weights)
     # 400 draws know a spread to 1/√800 = 3.5 %; the mean over 50 points better.
@@ -58,7 +58,9 @@ def test_bootstrap_agrees_with_the_standard_error(rng: np.random.Generator):
 
 
 @pytest.mark.parametrize("n_segments", [1, 3, 16])
-def test_error_is_the_spread_of_repeated_experiments(rng: np.random.Generator, n_segments: int):
+def test_error_is_the_spread_of_repeated_experiments(
+    rng: np.random.Generator, n_segments: int
+) -> None:
     length = 9600 // n_segments
     repeats = [infrared(noise(rng, n_segments, length), Resolution(100.0)) for _ in range(60)]
     band = slice(20, 150)
@@ -70,20 +72,20 @@ def test_error_is_the_spread_of_repeated_experiments(rng: np.random.Generator, n
     assert (claimed / seen).mean() == pytest.approx(1.0, abs=0.15)
 
 
-def test_many_segments_stay_whole_and_few_are_cut_into_blocks():
+def test_many_segments_stay_whole_and_few_are_cut_into_blocks() -> None:
     cuts = block_slices([1000], shortest=300)
     assert [(s.start, s.stop) for s in cuts[0]] == [(0, 333), (333, 666), (666, 1000)]
     cuts = block_slices([4000, 4000], shortest=100)
     assert sum(len(c) for c in cuts) == 12
 
 
-def test_a_single_short_segment_has_no_error_and_says_so(rng: np.random.Generator):
+def test_a_single_short_segment_has_no_error_and_says_so(rng: np.random.Generator) -> None:
     result = infrared(noise(rng, 1, 600), Resolution(50.0))
     assert result.error is None
     assert "no error bars: a single segment" in result.error_method
 
 
-def test_segments_weigh_as_long_as_they_are(rng: np.random.Generator):
+def test_segments_weigh_as_long_as_they_are(rng: np.random.Generator) -> None:
     long, short = noise(rng, 1, 8000)[0], noise(rng, 1, 2000)[0]
     short = Signal("short", short.values, short.timestep_au, 300.0)
     resolution = Resolution(100.0)
@@ -94,7 +96,7 @@ def test_segments_weigh_as_long_as_they_are(rng: np.random.Generator):
 
 def test_a_stretch_too_short_is_left_out_with_a_warning(
     rng: np.random.Generator, caplog: pytest.LogCaptureFixture
-):
+) -> None:
     long, short = noise(rng, 2, 2000)
     short = Signal("short", short.values[:50], short.timestep_au, 300.0)
     resolution = Resolution(50.0)
@@ -103,11 +105,11 @@ def test_a_stretch_too_short_is_left_out_with_a_warning(
     assert "short: a stretch of 0.10 ps is too short for 50 cm⁻¹" in caplog.text
 
 
-def test_no_signal_at_all_is_refused():
+def test_no_signal_at_all_is_refused() -> None:
     with pytest.raises(InputError, match="no trajectory"):
         estimate_spectrum([], Resolution(), lambda s: (s.values, s.values), quantity="x", unit="1")
 
 
-def test_a_cut_outside_the_spectrum_is_refused(rng: np.random.Generator):
+def test_a_cut_outside_the_spectrum_is_refused(rng: np.random.Generator) -> None:
     with pytest.raises(InputError, match="no point between 50 and 60"):
         spectrum(rng.normal(size=(2, 8))).cut(50.0, 60.0)

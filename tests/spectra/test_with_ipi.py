@@ -114,13 +114,13 @@ def spectrum_of(folder: Path) -> Spectrum:
     return infrared(load_signals(segments(folder), "dipole"), Resolution(50.0))
 
 
-def test_every_row_of_ipi_is_read_once(run: Path):
+def test_every_row_of_ipi_is_read_once(run: Path) -> None:
     (signal,) = load_signals(segments(run), "dipole")
     assert len(signal.values) == STEPS // STRIDE + 1
     assert signal.timestep_au == pytest.approx(STRIDE * TIMESTEP_FS / AU_FS, rel=1e-12)
 
 
-def test_dipole_position_and_velocity_files_agree(run: Path):
+def test_dipole_position_and_velocity_files_agree(run: Path) -> None:
     (segment,) = segments(run)
     dipole, _ = load_rows(segment, "dipole")
     positions, masses = load_rows(segment, "positions")
@@ -141,7 +141,7 @@ def test_dipole_position_and_velocity_files_agree(run: Path):
     np.testing.assert_allclose(energy, energy.mean(), rtol=2e-5)
 
 
-def test_the_line_is_where_velocity_verlet_puts_it(run: Path):
+def test_the_line_is_where_velocity_verlet_puts_it(run: Path) -> None:
     spectrum = spectrum_of(run)
     found = maximum_position(spectrum.wavenumber_cm1, spectrum.intensity)
     omega, step = WAVENUMBER / AU_WAVENUMBER_CM1, TIMESTEP_FS / AU_FS
@@ -151,7 +151,7 @@ def test_the_line_is_where_velocity_verlet_puts_it(run: Path):
     assert undo_time_step_shift(found, TIMESTEP_FS) == pytest.approx(WAVENUMBER, abs=0.5)
 
 
-def test_the_area_is_the_charge_squared_times_the_kinetic_energy(run: Path):
+def test_the_area_is_the_charge_squared_times_the_kinetic_energy(run: Path) -> None:
     properties = load_properties(run / "sim.out")
     kinetic = properties.column("kinetic_md", "").mean()
     twice_over_kt = 2.0 * kinetic / (TEMPERATURE * KELVIN_HARTREE)
@@ -163,7 +163,7 @@ def test_the_area_is_the_charge_squared_times_the_kinetic_energy(run: Path):
     assert area == pytest.approx(expected, rel=2 * LINE_AREA_RELATIVE)
 
 
-def test_the_density_of_states_counts_the_three_modes(run: Path):
+def test_the_density_of_states_counts_the_three_modes(run: Path) -> None:
     signals, masses = load_velocity_signals(segments(run), rigid_motion=True)
     spectrum = vibrational_density(signals, masses, Resolution(50.0))
     kinetic = load_properties(run / "sim.out").column("kinetic_md", "").mean()
@@ -171,7 +171,9 @@ def test_the_density_of_states_counts_the_three_modes(run: Path):
     assert spectrum.area(2700.0, 3300.0) == pytest.approx(modes, rel=2 * LINE_AREA_RELATIVE)
 
 
-def test_a_restarted_run_with_repeated_rows_gives_the_same_spectrum(run: Path, tmp_path: Path):
+def test_a_restarted_run_with_repeated_rows_gives_the_same_spectrum(
+    run: Path, tmp_path: Path
+) -> None:
     # The first run dies at step 1500 in the middle of a row; its checkpoint is of step 1200, so
     # the restarted run writes 150 rows again, appending to the broken file.
     for name in ("well.py", "input.xml"):
@@ -193,7 +195,7 @@ def test_a_restarted_run_with_repeated_rows_gives_the_same_spectrum(run: Path, t
     np.testing.assert_array_equal(spectrum_of(tmp_path).intensity, spectrum_of(run).intensity)
 
 
-def test_positions_in_another_unit_are_the_same_positions(run: Path, tmp_path: Path):
+def test_positions_in_another_unit_are_the_same_positions(run: Path, tmp_path: Path) -> None:
     text = (run / "sim.pos_0.xyz").read_text()
     path = tmp_path / "sim.pos_0.xyz"
     path.write_text(text.replace("positions{angstrom}", "positions{atomic_unit}"))
@@ -202,7 +204,7 @@ def test_positions_in_another_unit_are_the_same_positions(run: Path, tmp_path: P
     np.testing.assert_allclose(angstrom * BOHR_ANGSTROM, bohr, rtol=IPI_RELATIVE)
 
 
-def test_a_truncated_xyz_loses_only_its_last_frame(run: Path, tmp_path: Path):
+def test_a_truncated_xyz_loses_only_its_last_frame(run: Path, tmp_path: Path) -> None:
     text = (run / "sim.vel_0.xyz").read_text()
     path = tmp_path / "sim.vel_0.xyz"
     path.write_text(text[:-20])
