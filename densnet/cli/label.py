@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--compact",
         type=Path,
         metavar="FILE",
-        help="also write a small copy without orbitals, coefficients and forces in float32",
+        help="also write a small copy: coefficients and forces in float32, orbitals of test frames only",
     )
     add_json_option(parser)
 
@@ -115,9 +115,12 @@ def label(
         console.print(format_table(frames), markup=False, highlight=False)
         payload |= {"columns": summarize(frames), "frames": count_frames(frames)}
     if args.compact is not None:
-        names = ["temperature", "source", "energy", "forces", "dipole"]
+        names = ["source", "energy", "forces", "dipole", "orbitals"]
         names += ["coefficients"] if config.fit is not None else []
-        payload["compact_bytes"] = write_compact_copy(config.output, args.compact, names)
+        # The orbitals of the test frames stay: a predicted density is judged by the unfitted one.
+        payload["compact_bytes"] = write_compact_copy(
+            config.output, args.compact, names, only_tag={"orbitals": "test"}
+        )
         console.print(f"{args.compact}: {payload['compact_bytes']} bytes", markup=False)
     write_json(args.json, payload)
     return 1 if report.failures else 0

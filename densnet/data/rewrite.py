@@ -68,7 +68,8 @@ def write_compact_copy(
     output: str | Path,
     names: Iterable[str],
     *,
-    single_precision: Iterable[str] = ("coefficients", "forces"),
+    single_precision: Iterable[str] = ("coefficients", "forces", "orbitals"),
+    only_tag: Mapping[str, str] | None = None,
 ) -> int:
     """Write a small copy with only some columns; return its size in bytes.
 
@@ -80,6 +81,13 @@ def write_compact_copy(
     single_precision : iterable of str
         Columns stored as float32: relative rounding 6e-8. Energies and positions stay in float64,
         where that would be 1e-5 hartree.
+    only_tag : mapping of column to tag
+        Columns that only frames of one tag keep, such as ``{"orbitals": "test"}``.
+
+    Raises
+    ------
+    InputError
+        If the file lacks a column.
     """
     path, output = Path(path), Path(output)
     rounded = set(single_precision)
@@ -89,10 +97,13 @@ def write_compact_copy(
             target.attrs[key] = value
         target["numbers"] = source["numbers"][:]
         order = np.argsort(source["frame"][:])
+        tags = source["tag"][:][order]
         for name in dict.fromkeys((*REQUIRED, *names)):
             if name not in source:
                 raise InputError(f"{path} has no {column_named(name).name} to copy")
             values = source[name][:][order]
+            if only_tag is not None and name in only_tag:
+                values[tags != only_tag[name].encode()] = np.nan
             dataset = target.create_dataset(
                 name,
                 data=values.astype(np.float32) if name in rounded else values,

@@ -47,5 +47,8 @@ def test_a_compact_copy_rounds_only_what_may_be_rounded(water_file: Path, tmp_pa
     assert np.array_equal(copy.coefficients, coefficients.astype(np.float32).astype(float))
     assert "dipole" not in copy.columns
     assert copy.attributes["basis_name"] == "b"
+    write_compact_copy(water_file, small, ("forces",), only_tag={"forces": "test"})
+    of_test = np.isfinite(FrameFile.read(small).forces).all(axis=(1, 2))
+    assert np.array_equal(of_test, copy.tag == "test")
     with pytest.raises(InputError, match="has no orbitals to copy"):
         write_compact_copy(water_file, small, ("orbitals",))
