@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--compact",
         type=Path,
         metavar="FILE",
-        help="also write a small copy: coefficients and forces in float32, orbitals of test frames only",
+        help="also write a small copy: float32 coefficients and forces, orbitals of test frames",
     )
     add_json_option(parser)
 
