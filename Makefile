@@ -32,7 +32,8 @@ help:
 # Eight microcanonical trajectories from thermalised starts, on two cores, then their IR spectrum.
 run: RUN := $(RUN)
 run: $(INSTALLED)
-	$(BIN)/densnet md ethanol --ensemble nve --replicas 8 --processes 2 --steps $(STEPS) --output $(RUN)
+	$(BIN)/densnet md ethanol --ensemble nve --replicas 8 --processes 2 --steps $(STEPS) \
+	  --thermalise-steps 1500 --output $(RUN)
 	$(BIN)/densnet spectrum $(RUN) --ir --bands ethanol
 
 test: $(INSTALLED)
