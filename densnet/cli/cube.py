@@ -174,20 +174,19 @@ def predicted_density(name_or_path: str, geometry: Path | None) -> ExpandedDensi
     import json
 
     from densnet.basis import DensityBasis
-    from densnet.export.contents import find_bundle, read_contents
+    from densnet.export.contents import BASIS, find_bundle, read_contents
     from densnet.export.runtime import load_model
     from densnet.structure import Structure
 
+    given = None if geometry is None else read_geometry(geometry)
     _, files, _ = read_contents(find_bundle(name_or_path))
     model = load_model(name_or_path)
-    numbers, positions = model.template_numbers, model.template_positions
-    if geometry is not None:
-        numbers, positions = read_geometry(geometry)
+    numbers, positions = given or (model.template_numbers, model.template_positions)
     structure = Structure(numbers, positions, charge=int(model.manifest.get("charge", 0)))
     prediction = model.evaluate(structure.numbers, structure.positions)
     return ExpandedDensity(
         structure,
-        DensityBasis.from_dict(json.loads(files["basis.json"])),
+        DensityBasis.from_dict(json.loads(files[BASIS])),
         prediction.coefficients[0],
         f"model {model.name}",
     )

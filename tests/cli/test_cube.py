@@ -5,13 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ase import Atoms
+from ase.io import write
 from ase.io.cube import read_cube
 
 from densnet.basis import DensityBasis
 from densnet.cli.main import main
 from densnet.data.writer import FrameWriter
 from densnet.density import electron_density_on_points, electrostatic_potential_on_points
-from densnet.units import BOHR_ANGSTROM
+from densnet.units import AU_DEBYE, BOHR_ANGSTROM
 from tests.tolerances import CUBE_RELATIVE
 
 NUMBERS = np.array([8, 1, 1])
@@ -87,6 +89,36 @@ def test_the_first_frame_is_taken_by_default(frames: Path, tmp_path: Path) -> No
     np.testing.assert_allclose(
         read(output)["atoms"].positions, POSITIONS * 1.03 * BOHR_ANGSTROM, atol=1e-6
     )
+
+
+def test_a_model_gives_the_density_it_predicts_for_a_geometry(tmp_path: Path) -> None:
+    from densnet.export.runtime import load_model
+
+    model = load_model("ethanol")
+    geometry, output = tmp_path / "turned.xyz", tmp_path / "out.cube"
+    # Turned about z by 90 degrees and shifted: not the geometry that is taken by default.
+    turned = model.template_positions @ np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0, 0, 1.0]])
+    write(geometry, Atoms(model.template_numbers, (turned + 2.0) * BOHR_ANGSTROM))
+    report = tmp_path / "out.json"
+    status = main(
+        f"cube ethanol --geometry {geometry} --quantity difference --spacing 0.25 --margin 3.5 "
+        f"-o {output} --json {report}".split()
+    )
+    assert status == 0
+    written = json.loads(report.read_text())
+    expected = model.evaluate(model.template_numbers, turned + 2.0).dipole[0] * AU_DEBYE
+    # An xyz file keeps eight decimals of an angstrom; the network is float32.
+    np.testing.assert_allclose(written["dipole_debye"], expected, atol=1e-4)
+    # Bonding moves electrons and makes none. Beyond 3.5 angstrom there is less than 0.02 of them.
+    assert abs(written["sum_times_volume"]) < 0.05
+    np.testing.assert_allclose(
+        read(output)["atoms"].positions, (turned + 2.0) * BOHR_ANGSTROM, atol=1e-5
+    )
+
+
+def test_a_geometry_that_is_not_there_is_reported(capsys) -> None:
+    assert main("cube ethanol --geometry nowhere.xyz".split()) == 2
+    assert "nowhere.xyz: no such geometry" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
