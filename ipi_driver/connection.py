@@ -95,8 +95,8 @@ class Connection:
     Parameters
     ----------
     endpoint : Endpoint
-    n_atoms : int
-        Atoms of the model's molecule.
+    n_atoms : int or None
+        Atoms of the model's molecule; None accepts any number.
 
     Raises
     ------
@@ -104,7 +104,7 @@ class Connection:
         If nobody listens.
     """
 
-    def __init__(self, endpoint: Endpoint, n_atoms: int) -> None:
+    def __init__(self, endpoint: Endpoint, n_atoms: int | None) -> None:
         self.endpoint = endpoint
         self.greeted = False
         self.ended = False
@@ -112,7 +112,6 @@ class Connection:
         self.request: PositionData | None = None
         self.init: Init | None = None
         self.checked = False
-        self._n_atoms = n_atoms
         self._decoder = Decoder(n_atoms, shared_memory=endpoint.shared_memory)
         self._segments: Segments | None = None
         self._socket = endpoint.connect()
@@ -161,7 +160,9 @@ class Connection:
 
     def _read_segments(self, message: SegmentData) -> PositionData:
         if message.names is not None:
-            self._segments = Segments(message.names, self._decoder.batch_size, self._n_atoms)
+            self._segments = Segments(
+                message.names, self._decoder.batch_size, self._decoder.n_atoms or 0
+            )
         if self._segments is None:
             raise ProtocolError(f"{self.endpoint} sent positions without naming its shared memory")
         return self._segments.read_positions()

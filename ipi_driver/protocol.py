@@ -161,13 +161,14 @@ class Decoder:
 
     Parameters
     ----------
-    n_atoms : int
-        Atoms of the model's molecule; POSDATA of another size is refused before it is read.
+    n_atoms : int or None
+        Atoms of the model's molecule; POSDATA of another size is refused before it is read. None
+        takes the size of the first POSDATA.
     shared_memory : bool
         Whether positions travel through shared memory (``mode='shm'`` of i-PI).
     """
 
-    def __init__(self, n_atoms: int, *, shared_memory: bool = False) -> None:
+    def __init__(self, n_atoms: int | None, *, shared_memory: bool = False) -> None:
         self.n_atoms = n_atoms
         self.batch_size = 1
         self._shared_memory = shared_memory
@@ -241,19 +242,23 @@ class Decoder:
         except UnicodeDecodeError as error:
             raise ProtocolError(f"the options of INIT are not UTF-8: {error}") from error
         init = Init(replica, text)
-        self._check_size(init.batch_size)
         self.batch_size = init.batch_size
+        if self.n_atoms is not None:
+            self._check_size(self.n_atoms)
         return init
 
-    def _check_size(self, batch_size: int) -> None:
-        n_bytes = batch_size * (18 + 3 * self.n_atoms) * 8
-        if n_bytes > MAX_POSITION_BYTES:
+    def _check_size(self, n_atoms: int) -> None:
+        n_bytes = self.batch_size * (18 + 3 * n_atoms) * 8
+        if n_atoms < 1 or n_bytes > MAX_POSITION_BYTES:
             raise ProtocolError(
-                f"batch_size {batch_size} of {self.n_atoms} atoms would be {n_bytes} bytes a "
+                f"{self.batch_size} structures of {n_atoms} atoms would be {n_bytes} bytes a "
                 f"message; at most {MAX_POSITION_BYTES} are accepted: lower batch_size"
             )
 
     def _check_atoms(self, n_atoms: int) -> None:
+        if self.n_atoms is None:
+            self._check_size(n_atoms)
+            self.n_atoms = n_atoms
         if n_atoms != self.n_atoms:
             raise AtomOrderError(
                 f"i-PI sends {n_atoms} atoms, the model is of a molecule of {self.n_atoms}: "

@@ -112,6 +112,21 @@ def test_another_number_of_atoms_is_refused_before_it_is_read(rng: np.random.Gen
         decoder.next_message()
 
 
+def test_an_unknown_number_of_atoms_is_taken_from_the_first_frame(
+    rng: np.random.Generator,
+) -> None:
+    data, _, _ = posdata(rng)
+    decoder = Decoder(None)
+    decoder.feed(data + data)
+    assert len(drain(decoder)) == 2
+    assert decoder.n_atoms == N_ATOMS
+    for n_atoms in (-1, 10**9):
+        decoder = Decoder(None)
+        decoder.feed(b"POSDATA     " + bytes(144) + struct.pack("i", n_atoms))
+        with pytest.raises(ProtocolError, match=str(n_atoms)):
+            decoder.next_message()
+
+
 def test_a_length_that_cannot_be_is_refused_before_it_is_read() -> None:
     for length in (MAX_INIT_BYTES + 1, -1):
         decoder = Decoder(N_ATOMS)
