@@ -3,10 +3,14 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 #include <atomic>
 #include <cmath>
-#include <cstdlib>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -74,18 +78,36 @@ densnet::Structures structures_of(const densnet::Basis& basis, const Indices& sp
             static_cast<std::size_t>(n_batch)};
 }
 
-// A matrix larger than this comes from calloc: its pages arrive as zeros, and parts that vanish are
-// never touched. Smaller ones are recycled by the allocator, where zeroing twice would cost more.
-constexpr std::size_t kZeroedBytes = std::size_t{64} << 20;
+// Memory for a large matrix in huge pages where the system has them: a page fault for every 4 KiB
+// would cost more than the integrals. It arrives as zeros, so that parts that vanish are not touched.
+constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
 Array make_matrix(std::size_t n_batch, std::size_t n, bool& zeroed) {
     const std::vector<std::size_t> shape{n_batch, n, n};
-    const std::size_t size = n_batch * n * n;
-    zeroed = size * sizeof(double) > kZeroedBytes;
-    if (!zeroed) return Array(shape);
-    auto* memory = static_cast<double*>(std::calloc(size, sizeof(double)));
-    if (memory == nullptr) throw std::bad_alloc();
-    return Array(shape, memory, py::capsule(memory, [](void* p) { std::free(p); }));
+    zeroed = false;
+#if defined(__linux__)
+    const std::size_t bytes = n_batch * n * n * sizeof(double);
+    if (bytes >= 32 * kHugePage) {
+        const std::size_t mapped = bytes + kHugePage;
+        void* memory = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (memory == MAP_FAILED) throw std::bad_alloc();
+        const auto address = reinterpret_cast<std::uintptr_t>(memory);
+        const std::uintptr_t aligned = (address + kHugePage - 1) / kHugePage * kHugePage;
+        madvise(reinterpret_cast<void*>(aligned), bytes, MADV_HUGEPAGE);
+        struct Mapping {
+            void* memory;
+            std::size_t size;
+        };
+        auto* mapping = new Mapping{memory, mapped};
+        zeroed = true;
+        return Array(shape, reinterpret_cast<double*>(aligned), py::capsule(mapping, [](void* p) {
+                         auto* mapping = static_cast<Mapping*>(p);
+                         munmap(mapping->memory, mapping->size);
+                         delete mapping;
+                     }));
+    }
+#endif
+    return Array(shape);
 }
 
 std::shared_ptr<densnet::Basis> make_basis(const py::object& table) {
@@ -98,12 +120,17 @@ std::shared_ptr<densnet::Basis> make_basis(const py::object& table) {
 }
 
 Array metric_matrix(const std::string& metric, const densnet::Basis& basis, const Indices& species,
-                    const Array& positions, int n_threads) {
+                    const Array& positions, int n_threads, std::optional<Array> given) {
     const densnet::Metric which = metric_of(metric);
     const auto structures = structures_of(basis, species, positions);
     check_threads(n_threads);
+    const std::size_t n = structures.n_functions();
     bool zeroed = false;
-    Array out = make_matrix(structures.n_batch, structures.n_functions(), zeroed);
+    if (given) {
+        const auto rows = static_cast<py::ssize_t>(n);
+        check_shape(*given, {static_cast<py::ssize_t>(structures.n_batch), rows, rows}, "out");
+    }
+    Array out = given ? *given : make_matrix(structures.n_batch, n, zeroed);
     double* target = out.mutable_data();
     ++n_calls;
     py::gil_scoped_release release;
@@ -283,7 +310,8 @@ PYBIND11_MODULE(_kernel, module) {
         return names;
     });
     module.def("use_instruction_set", &densnet::use_kernels);
-    module.def("metric_matrix", &metric_matrix);
+    module.def("metric_matrix", &metric_matrix, py::arg("metric"), py::arg("basis"), py::arg("species"),
+               py::arg("positions"), py::arg("n_threads"), py::arg("out").noconvert() = py::none());
     module.def("cross_matrix", &cross_matrix);
     module.def("metric_vjp", &metric_vjp);
     module.def("metric_apply", &metric_apply);

@@ -23,7 +23,7 @@ std::vector<std::size_t> first_functions(const Basis& basis, const std::int64_t*
 
 // Scratch of one thread.
 struct BlockScratch {
-    std::vector<double> harmonics, couplings, radial, contracted, place;
+    std::vector<double> harmonics, couplings, radial, contracted, place, block, mirror;
     std::vector<int> near;
 };
 

@@ -34,6 +34,7 @@ const VectorKernels* avx2_kernels() {
         avx2::place<false>,
         avx2::place<true>,
         avx2::transpose_block,
+        avx2::stream_rows,
         avx2::form,
         avx2::density,
         avx2::potential,

@@ -36,6 +36,7 @@ const VectorKernels* avx512_kernels() {
         avx512::place<false>,
         avx512::place<true>,
         avx512::transpose_block,
+        avx512::stream_rows,
         avx512::form,
         avx512::density,
         avx512::potential,

@@ -18,6 +18,7 @@ const VectorKernels* baseline_kernels() {
         baseline::place<false>,
         baseline::place<true>,
         baseline::transpose_block,
+        baseline::stream_rows,
         baseline::form,
         baseline::density,
         baseline::potential,

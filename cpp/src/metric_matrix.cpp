@@ -38,9 +38,8 @@ BlockScratch& thread_scratch() {
     return scratch;
 }
 
-void fill_rectangle(double* out, std::size_t stride, std::size_t n_rows, std::size_t n_columns) {
-    for (std::size_t i = 0; i < n_rows; ++i) std::fill_n(out + i * stride, n_columns, 0.0);
-}
+// A result beyond this many bytes does not stay in the caches.
+constexpr std::size_t kStreamedBytes = std::size_t{32} << 20;
 
 // The atom with itself: a block that was computed with the basis.
 void copy_on_site(Metric metric, const Basis& basis, int species, bool zeroed, double* out,
@@ -96,6 +95,35 @@ void metric_matrix(Metric metric, const Structures& structures, int n_threads, b
         }
     }
 
+    const auto stride = static_cast<std::ptrdiff_t>(n);
+    const bool streamed = structures.n_batch * n * n * sizeof(double) > kStreamedBytes &&
+                          !(zeroed && metric == Metric::overlap);
+    // Write the block of a pair and its mirror image.
+    const auto write_pair = [&](const AtomPair& pair, int lane, BlockScratch& scratch) {
+        const auto species_a = static_cast<int>(structures.species[pair.a]);
+        const auto species_b = static_cast<int>(structures.species[pair.b]);
+        const Species &a = basis.species()[species_a], &b = basis.species()[species_b];
+        const SpeciesPair& table = basis.pair(metric, species_a, species_b);
+        double* matrix = out + pair.structure * n * n;
+        double* block = matrix + first[pair.a] * n + first[pair.b];
+        double* mirror = matrix + first[pair.b] * n + first[pair.a];
+        const int n_a = a.n_functions, n_b = b.n_functions;
+        if (!streamed) {
+            write_block(metric, kernels, layout, a, b, table, lane, pair.squared_distance, !zeroed,
+                        block, stride, scratch);
+            kernels.transpose(block, stride, n_a, n_b, mirror, stride);
+            return;
+        }
+        const std::size_t size = static_cast<std::size_t>(n_a) * n_b;
+        if (scratch.block.size() < size) scratch.block.resize(size);
+        if (scratch.mirror.size() < size) scratch.mirror.resize(size);
+        write_block(metric, kernels, layout, a, b, table, lane, pair.squared_distance, true,
+                    scratch.block.data(), n_b, scratch);
+        kernels.stream_rows(scratch.block.data(), n_b, n_a, n_b, block, stride);
+        kernels.transpose(scratch.block.data(), n_b, n_a, n_b, scratch.mirror.data(), n_a);
+        kernels.stream_rows(scratch.mirror.data(), n_a, n_b, n_a, mirror, stride);
+    };
+
     const std::size_t lanes = static_cast<std::size_t>(kernels.lanes);
     const std::size_t n_chunks = (pairs.size() + lanes - 1) / lanes;
     const std::size_t n_atom_blocks = structures.n_batch * n_atoms;
@@ -118,27 +146,16 @@ void metric_matrix(Metric metric, const Structures& structures, int n_threads, b
         }
         couple_vectors(kernels, layout, l_a, l_b, vectors, scratch);
         for (std::size_t lane = 0; lane < count; ++lane) {
-            const AtomPair& pair = pairs[begin + lane];
-            const auto species_a = static_cast<int>(structures.species[pair.a]);
-            const auto species_b = static_cast<int>(structures.species[pair.b]);
-            const Species &a = basis.species()[species_a], &b = basis.species()[species_b];
-            double* matrix = out + pair.structure * n * n;
-            double* block = matrix + first[pair.a] * n + first[pair.b];
-            double* mirror = matrix + first[pair.b] * n + first[pair.a];
-            write_block(metric, kernels, layout, a, b, basis.pair(metric, species_a, species_b),
-                        static_cast<int>(lane), pair.squared_distance, !zeroed, block,
-                        static_cast<std::ptrdiff_t>(n), scratch);
-            kernels.transpose(block, static_cast<std::ptrdiff_t>(n), a.n_functions, b.n_functions,
-                              mirror, static_cast<std::ptrdiff_t>(n));
+            write_pair(pairs[begin + lane], static_cast<int>(lane), scratch);
         }
     });
     parallel_for(apart.size(), n_threads, [&](std::size_t item, int) {
         const AtomPair& pair = apart[item];
-        const std::size_t n_a = first[pair.a + 1] - first[pair.a];
-        const std::size_t n_b = first[pair.b + 1] - first[pair.b];
+        const auto n_a = static_cast<int>(first[pair.a + 1] - first[pair.a]);
+        const auto n_b = static_cast<int>(first[pair.b + 1] - first[pair.b]);
         double* matrix = out + pair.structure * n * n;
-        fill_rectangle(matrix + first[pair.a] * n + first[pair.b], n, n_a, n_b);
-        fill_rectangle(matrix + first[pair.b] * n + first[pair.a], n, n_b, n_a);
+        kernels.stream_rows(nullptr, 0, n_a, n_b, matrix + first[pair.a] * n + first[pair.b], stride);
+        kernels.stream_rows(nullptr, 0, n_b, n_a, matrix + first[pair.b] * n + first[pair.a], stride);
     });
 }
 

@@ -96,6 +96,19 @@ def check_coefficients(geometry: Geometry, values: ArrayLike, name: str = "coeff
     return c.reshape(geometry.n_batch, geometry.n_functions)
 
 
+def check_out(geometry: Geometry, out: Array | None) -> Array | None:
+    """Return memory for a matrix as (n_batch, n_functions, n_functions), sharing that of out."""
+    if out is None:
+        return None
+    n = geometry.n_functions
+    expected = (geometry.n_batch, n, n) if geometry.batched else (n, n)
+    if not isinstance(out, np.ndarray) or out.shape != expected or out.dtype != np.float64:
+        raise InputError(f"out must be a float64 array of shape {expected} for these atoms")
+    if not (out.flags.c_contiguous and out.flags.writeable):
+        raise InputError("out must be C-contiguous and writeable")
+    return out.reshape(geometry.n_batch, n, n)
+
+
 def check_points(points: ArrayLike) -> Array:
     """Return points as (n_points, 3)."""
     r = check_array("points", points)

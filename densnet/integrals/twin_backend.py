@@ -45,12 +45,21 @@ def make_basis(table: ShellTable) -> ShellTable:
 
 
 def metric_matrix(
-    metric: Metric, basis: ShellTable, species: Indices, positions: Array, n_threads: int
+    metric: Metric,
+    basis: ShellTable,
+    species: Indices,
+    positions: Array,
+    n_threads: int,
+    out: Array | None = None,
 ) -> Array:
     """Return (n_batch, n_functions, n_functions)."""
     _counter.calls += 1
     s = torch.from_numpy(species)
-    return _stack([twin.metric_matrix(metric, basis, s, torch.from_numpy(r)) for r in positions])
+    matrices = _stack([twin.metric_matrix(metric, basis, s, torch.from_numpy(r)) for r in positions])
+    if out is None:
+        return matrices
+    out[...] = matrices
+    return out
 
 
 def cross_matrix(

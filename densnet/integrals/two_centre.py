@@ -20,6 +20,7 @@ from densnet.integrals.arguments import (
     check_array,
     check_geometry,
     check_metric,
+    check_out,
     check_threads,
 )
 from densnet.integrals.kernel import backend, kernel_basis
@@ -43,7 +44,12 @@ class MetricGradient:
 
 
 def overlap(
-    basis: DensityBasis, numbers: ArrayLike, positions: ArrayLike, *, n_threads: int = 1
+    basis: DensityBasis,
+    numbers: ArrayLike,
+    positions: ArrayLike,
+    *,
+    n_threads: int = 1,
+    out: Array | None = None,
 ) -> Array:
     """Return the overlap matrix S_ij = ∫ φ_i(r) φ_j(r) dr.
 
@@ -53,6 +59,8 @@ def overlap(
     numbers : (n_atoms,) int
     positions : (n_atoms, 3) or (n_batch, n_atoms, 3) float64, bohr
     n_threads : int
+    out : array of the shape of the result, float64, C-contiguous, optional
+        Receives the result. New memory for a large matrix costs more than its integrals.
 
     Returns
     -------
@@ -63,17 +71,22 @@ def overlap(
     InputError
         If an argument has a wrong shape, an element is not in the basis, or a number is not finite.
     """
-    return _metric_matrix("overlap", basis, numbers, positions, n_threads)
+    return _metric_matrix("overlap", basis, numbers, positions, n_threads, out)
 
 
 def coulomb_metric(
-    basis: DensityBasis, numbers: ArrayLike, positions: ArrayLike, *, n_threads: int = 1
+    basis: DensityBasis,
+    numbers: ArrayLike,
+    positions: ArrayLike,
+    *,
+    n_threads: int = 1,
+    out: Array | None = None,
 ) -> Array:
     """Return the Coulomb metric J_ij = ∬ φ_i(r) φ_j(r') / |r − r'| dr dr', in hartree.
 
     Parameters, shapes and errors as for :func:`overlap`.
     """
-    return _metric_matrix("coulomb", basis, numbers, positions, n_threads)
+    return _metric_matrix("coulomb", basis, numbers, positions, n_threads, out)
 
 
 def metric_between(
@@ -165,7 +178,12 @@ def metric_vjp(
 
 
 def _metric_matrix(
-    metric: str, basis: DensityBasis, numbers: ArrayLike, positions: ArrayLike, n_threads: int
+    metric: str,
+    basis: DensityBasis,
+    numbers: ArrayLike,
+    positions: ArrayLike,
+    n_threads: int,
+    out: Array | None,
 ) -> Array:
     geometry = check_geometry(basis, numbers, positions)
     kernel = backend()
@@ -175,5 +193,6 @@ def _metric_matrix(
         geometry.species,
         geometry.positions,
         check_threads(n_threads),
+        check_out(geometry, out),
     )
     return geometry.unbatch(result)

@@ -125,6 +125,9 @@ struct VectorKernels {
     void (*place_coulomb)(const BlockView& block);
     void (*transpose)(const double* in, std::ptrdiff_t in_stride, int n_rows, int n_columns,
                       double* out, std::ptrdiff_t out_stride);
+    // Copy past the caches, or zeros if `in` is null.
+    void (*stream_rows)(const double* in, std::ptrdiff_t in_stride, int n_rows, int n_columns,
+                        double* out, std::ptrdiff_t out_stride);
     void (*form)(const FormChunk& chunk);
     void (*density)(const PointsJob& job);
     void (*potential)(const PointsJob& job);

@@ -150,5 +150,26 @@ static void transpose_block(const double* in, std::ptrdiff_t in_stride, int n_ro
     }
 }
 
+// Copy rows past the caches: a matrix that exceeds them would first be read to be overwritten. Zeros
+// if `in` is null.
+static void stream_rows(const double* in, std::ptrdiff_t in_stride, int n_rows, int n_columns,
+                        double* out, std::ptrdiff_t out_stride) {
+    for (int i = 0; i < n_rows; ++i) {
+        const double* source = in == nullptr ? nullptr : in + i * in_stride;
+        double* target = out + i * out_stride;
+        int j = 0;
+        for (; j < n_columns && reinterpret_cast<std::size_t>(target + j) % sizeof(V) != 0; ++j) {
+            target[j] = source == nullptr ? 0.0 : source[j];
+        }
+        if (source == nullptr) {
+            for (; j + W <= n_columns; j += W) stream(target + j, set1(0.0));
+        } else {
+            for (; j + W <= n_columns; j += W) stream(target + j, load(source + j));
+        }
+        for (; j < n_columns; ++j) target[j] = source == nullptr ? 0.0 : source[j];
+    }
+    stream_fence();
+}
+
 }  // namespace DENSNET_NAMESPACE
 }  // namespace densnet

@@ -25,6 +25,9 @@ DENSNET_INLINE void store_first(double* p, V x, int n) {
 DENSNET_INLINE V load_first(const double* p, int n) {
     return _mm512_maskz_loadu_pd(static_cast<__mmask8>((1u << n) - 1u), p);
 }
+// Past the caches; p is aligned to the width of V.
+DENSNET_INLINE void stream(double* p, V x) { _mm512_stream_pd(p, x); }
+DENSNET_INLINE void stream_fence() { _mm_sfence(); }
 DENSNET_INLINE V fma(V a, V b, V c) { return _mm512_fmadd_pd(a, b, c); }
 DENSNET_INLINE V fnma(V a, V b, V c) { return _mm512_fnmadd_pd(a, b, c); }
 DENSNET_INLINE V max(V a, V b) { return _mm512_max_pd(a, b); }
@@ -88,6 +91,8 @@ using M = __m256d;
 DENSNET_INLINE V set1(double x) { return _mm256_set1_pd(x); }
 DENSNET_INLINE V load(const double* p) { return _mm256_loadu_pd(p); }
 DENSNET_INLINE void store(double* p, V x) { _mm256_storeu_pd(p, x); }
+DENSNET_INLINE void stream(double* p, V x) { _mm256_stream_pd(p, x); }
+DENSNET_INLINE void stream_fence() { _mm_sfence(); }
 DENSNET_INLINE V fma(V a, V b, V c) { return _mm256_fmadd_pd(a, b, c); }
 DENSNET_INLINE V fnma(V a, V b, V c) { return _mm256_fnmadd_pd(a, b, c); }
 DENSNET_INLINE V max(V a, V b) { return _mm256_max_pd(a, b); }
@@ -136,6 +141,8 @@ DENSNET_INLINE void store(double* p, V x) {
     p[0] = x[0];
     p[1] = x[1];
 }
+DENSNET_INLINE void stream(double* p, V x) { store(p, x); }
+DENSNET_INLINE void stream_fence() {}
 DENSNET_INLINE V fma(V a, V b, V c) { return a * b + c; }
 DENSNET_INLINE V fnma(V a, V b, V c) { return c - a * b; }
 DENSNET_INLINE M less(V a, V b) { return a < b; }
