@@ -171,22 +171,17 @@ def labelled_density(path: Path, frame: int | None) -> ExpandedDensity:
 
 def predicted_density(name_or_path: str, geometry: Path | None) -> ExpandedDensity:
     """Return the density a model predicts for a geometry, or for the one it was trained on."""
-    import json
-
-    from densnet.basis import DensityBasis
-    from densnet.export.contents import BASIS, find_bundle, read_contents
     from densnet.export.runtime import load_model
     from densnet.structure import Structure
 
     given = None if geometry is None else read_geometry(geometry)
-    _, files, _ = read_contents(find_bundle(name_or_path))
     model = load_model(name_or_path)
     numbers, positions = given or (model.template_numbers, model.template_positions)
     structure = Structure(numbers, positions, charge=int(model.manifest.get("charge", 0)))
     prediction = model.evaluate(structure.numbers, structure.positions)
     return ExpandedDensity(
         structure,
-        DensityBasis.from_dict(json.loads(files[BASIS])),
+        model.basis,
         prediction.coefficients[0],
         f"model {model.name}",
     )
