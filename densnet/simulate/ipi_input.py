@@ -160,7 +160,8 @@ class StageInput:
                 f"flush='{flush}'>positions{{angstrom}}</trajectory>"
             )
         lines.append(
-            f"    <checkpoint filename='checkpoint' stride='{CHECKPOINT_STRIDE}' overwrite='True'/>"
+            f"    <checkpoint filename='checkpoint' stride='{CHECKPOINT_STRIDE}' "
+            "overwrite='False'/>"
         )
         return "\n".join([*lines, "  </output>"])
 

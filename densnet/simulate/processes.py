@@ -25,6 +25,8 @@ DRIVER_ERRORS = "driver.err"
 # start does not cure.
 MAX_EARLY_DEATHS = 5
 SERVED = b"the first frame of"
+# i-PI's only thread that talks to drivers has ended with an exception; the rest waits for it.
+HUNG = b"Exception in thread poll_"
 # Statuses of densnet-driver that say: do not start me again (see ipi_driver.client.ExitCode).
 FINAL_STATUSES = (2, 3, 5)
 # i-PI looks for signals once a second, and finishes its step first.
@@ -123,10 +125,13 @@ class Server:
     socket_name: str
     program: str = "i-pi"
     _process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+    _log_read: int = field(default=0, repr=False)
 
     def start(self) -> None:
         """Start it, after removing the socket of a dead one."""
         remove_stale_socket(self.socket_name)
+        log_path = self.directory / SERVER_LOG
+        self._log_read = log_path.stat().st_size if log_path.is_file() else 0
         command = [find_program(self.program), self.input_name]
         self._process = _launch(command, self.directory, SERVER_LOG)
 
@@ -141,12 +146,28 @@ class Server:
         if self._process is None:
             return False
         status = self._process.poll()
+        log = self.directory / SERVER_LOG
         if status:
-            log = self.directory / SERVER_LOG
             raise SimulationError(
                 f"i-PI stopped with status {status}: {last_line(log)} (whole log: {log})"
             )
+        if status is None and self._log_holds(HUNG):
+            self._process.kill()
+            raise SimulationError(
+                f"i-PI's polling thread died and the run would have hung for ever; see {log}; "
+                "--resume continues from the last checkpoint"
+            )
         return status is None
+
+    def _log_holds(self, words: bytes) -> bool:
+        """Whether the log holds these words; only what is new is read."""
+        path = self.directory / SERVER_LOG
+        with open(path, "rb") as log:
+            log.seek(self._log_read)
+            new = log.read()
+        # Words may be cut in two by the end of what was read.
+        self._log_read += max(len(new) - len(words), 0)
+        return words in new
 
     def stop(self) -> None:
         """End it so that it writes RESTART."""

@@ -10,18 +10,20 @@ from pathlib import Path
 
 import numpy as np
 
-from densnet.errors import DataError, InputError, SimulationError
+from densnet.errors import InputError, SimulationError
+from densnet.simulate.checkpoints import done_steps, find_checkpoint, prune_checkpoints
 from densnet.simulate.ensembles import find_ensemble
 from densnet.simulate.follow import Follower, State
-from densnet.simulate.ipi_input import BOX_ANGSTROM, PREFIX
+from densnet.simulate.ipi_input import BOX_ANGSTROM
 from densnet.simulate.manifest import ModelRecord, RunManifest
 from densnet.simulate.plan import Molecule, Settings, Stage, plan_stages
 from densnet.simulate.processes import DriverProcess, Server
-from densnet.simulate.structure_files import checkpoint_step, split_checkpoint, write_xyz
+from densnet.simulate.structure_files import split_checkpoint, write_xyz
 from densnet.units import HARTREE_MEV
 
 POLL_S = 0.05
 REPORT_S = 0.5
+PRUNE_S = 5.0
 DRIVER_PROGRAM = (sys.executable, "-m", "ipi_driver")
 
 
@@ -176,6 +178,7 @@ class Group:
         self._server: Server | None = None
         self._driver: DriverProcess | None = None
         self._followers: list[Follower] = []
+        self._next_prune = 0.0
 
     @property
     def address(self) -> str:
@@ -217,6 +220,9 @@ class Group:
             self.index += 1
         elif self._driver is not None:
             self._driver.keep_alive()
+        if time.monotonic() >= self._next_prune:
+            prune_checkpoints(directory)
+            self._next_prune = time.monotonic() + PRUNE_S
         return self.finished
 
     def _start(self, stage: Stage) -> None:
@@ -282,13 +288,11 @@ def prepare_stage(stage: Stage, run_directory: Path, molecule: Molecule, setting
     """
     directory = run_directory / stage.directory
     directory.mkdir(exist_ok=True)
-    checkpoint = latest_checkpoint(directory)
+    checkpoint = find_checkpoint(directory, run_directory, stage.segments())
     if checkpoint is not None:
         return checkpoint.name
     if stage.from_stage:
-        source = latest_checkpoint(run_directory / stage.from_stage)
-        if source is None:
-            raise DataError(f"{run_directory / stage.from_stage} has no checkpoint to start from")
+        source = run_directory / stage.from_stage / "RESTART"
         split_checkpoint(source, [directory / name for name in stage.input.checkpoints])
     write_xyz(directory / "init.xyz", molecule.symbols, molecule.positions, BOX_ANGSTROM)
     (directory / "input.xml").write_text(stage.input.xml(), encoding="utf-8")
@@ -311,25 +315,6 @@ def _write_script(directory: Path, arguments: Sequence[str]) -> None:
         encoding="utf-8",
     )
     script.chmod(script.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP)
-
-
-def latest_checkpoint(directory: Path) -> Path | None:
-    """The whole checkpoint of the largest step: RESTART, or the periodic one after a kill."""
-    found: list[tuple[int, Path]] = []
-    for name in (f"{PREFIX}.checkpoint", "RESTART"):
-        path = directory / name
-        if path.is_file():
-            try:
-                found.append((checkpoint_step(path), path))
-            except DataError:
-                continue
-    return max(found, key=lambda entry: entry[0])[1] if found else None
-
-
-def done_steps(directory: Path) -> int:
-    """Steps of a stage that its latest checkpoint contains."""
-    checkpoint = latest_checkpoint(directory) if directory.is_dir() else None
-    return 0 if checkpoint is None else checkpoint_step(checkpoint)
 
 
 def _progress(groups: Sequence[Group]) -> Progress:

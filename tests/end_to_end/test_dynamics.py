@@ -1,7 +1,9 @@
 """Dynamics through a real i-PI and the real driver, with a potential that is known exactly."""
 
+import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -11,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from densnet.errors import SimulationError
 from densnet.simulate.ensembles import ENSEMBLES
 from densnet.simulate.follow import read_properties
 from densnet.simulate.ipi_input import BOX_ANGSTROM, StageInput, Transport
@@ -68,7 +71,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, Path,
     os.environ["PYTHONPATH"] = str(Path(__file__).parents[2])
     directory = tmp_path_factory.mktemp("reference") / "run"
     settings = Settings(
-        "elastic", steps=1200, replicas=2, thermalise_steps=0, dipole_stride=2, position_stride=100
+        "elastic", steps=1600, replicas=2, thermalise_steps=0, dipole_stride=2, position_stride=100
     )
     return settings, directory, complete(settings, directory)
 
@@ -157,26 +160,47 @@ def test_killed_drivers_are_replaced_and_leave_no_trace(
     assert dipoles_of(disturbed, run) == dipoles_of(manifest, directory)
 
 
+def test_a_killed_server_is_continued_from_its_checkpoint(
+    reference: tuple[Settings, Path, RunManifest], tmp_path: Path
+) -> None:
+    settings, directory, manifest = reference
+    run = tmp_path / "run"
+
+    def kill_server(progress: Progress) -> None:
+        if progress.steps >= 1000:
+            for pid in pids_of(b"bin/i-pi", run):
+                os.kill(pid, signal.SIGKILL)
+
+    start_run(settings, MOLECULE, run, ("densnet", "md"))
+    with pytest.raises(SimulationError, match="status -9"):
+        continue_run(settings, MOLECULE, run, driver_program=DRIVER, on_progress=kill_server)
+    continued = continue_run(settings, MOLECULE, run, driver_program=DRIVER)
+    assert dipoles_of(continued, run) == dipoles_of(manifest, directory)
+
+
 def driver_pids(run: Path) -> list[int]:
-    """Processes of the test's driver that have connected, by their working directory."""
+    """Processes of the test's driver that have connected."""
+    logs = list(run.glob("*/driver.log"))
+    if not logs or "first frame" not in logs[0].read_text().rpartition("INFO model")[2]:
+        return []
+    return pids_of(elastic_ethanol.__file__.encode(), run)
+
+
+def pids_of(program: bytes, run: Path) -> list[int]:
+    """Processes of a program that run inside a run directory."""
     pids = []
     for entry in Path("/proc").iterdir():
-        try:
-            if not entry.name.isdigit() or run not in Path(os.readlink(entry / "cwd")).parents:
-                continue
-            command = (entry / "cmdline").read_bytes()
-        except OSError:
-            continue
-        log = Path(os.readlink(entry / "cwd")) / "driver.log"
-        connected = log.is_file() and "first frame" in log.read_text().rpartition("INFO model")[2]
-        if elastic_ethanol.__file__.encode() in command and connected:
-            pids.append(int(entry.name))
+        with contextlib.suppress(OSError):
+            if (
+                entry.name.isdigit()
+                and run in Path(os.readlink(entry / "cwd")).parents
+                and program in (entry / "cmdline").read_bytes()
+            ):
+                pids.append(int(entry.name))
     return pids
 
 
 def free_port() -> int:
-    import socket
-
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         return int(probe.getsockname()[1])

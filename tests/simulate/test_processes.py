@@ -79,6 +79,17 @@ def test_a_server_is_stopped(tmp_path: Path) -> None:
         server.is_running()
 
 
+def test_a_server_whose_polling_thread_died_is_ended(tmp_path: Path) -> None:
+    program = tmp_path / "server"
+    program.write_text("#!/bin/sh\necho 'Exception in thread poll_densnet:'\nexec sleep 60\n")
+    program.chmod(0o755)
+    server = Server(tmp_path, "input.xml", "densnet-test-hung", program=str(program))
+    server.start()
+    with pytest.raises(SimulationError, match="polling thread died"):
+        wait_for_error(server.is_running)
+    server.stop()
+
+
 def test_a_driver_that_refuses_ends_the_run_with_its_words(tmp_path: Path) -> None:
     command = (sys.executable, "-c", "import sys; print('refused: angstrom'); sys.exit(2)")
     driver = DriverProcess(tmp_path, command)
