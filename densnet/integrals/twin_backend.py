@@ -55,7 +55,9 @@ def metric_matrix(
     """Return (n_batch, n_functions, n_functions)."""
     _counter.calls += 1
     s = torch.from_numpy(species)
-    matrices = _stack([twin.metric_matrix(metric, basis, s, torch.from_numpy(r)) for r in positions])
+    matrices = _stack(
+        [twin.metric_matrix(metric, basis, s, torch.from_numpy(r)) for r in positions]
+    )
     if out is None:
         return matrices
     out[...] = matrices

@@ -1,0 +1,70 @@
+"""Fused forms against the explicit matrix, near and far."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from densnet.basis import DensityBasis
+from densnet.cli.bench_molecules import oligothiophene
+from densnet.integrals import apply_metric, coulomb_metric, overlap, quadratic_form
+from densnet.reference import libcint
+from tests.tolerances import FUSED_RELATIVE
+
+MATRICES = {"overlap": overlap, "coulomb": coulomb_metric}
+metrics = pytest.mark.parametrize("metric", sorted(MATRICES))
+
+
+@metrics
+def test_fused_product_equals_the_matrix_times_the_vector(
+    metric: str,
+    instruction_set: str,
+    basis: DensityBasis,
+    numbers: NDArray[np.int64],
+    positions: NDArray[np.float64],
+    rng: np.random.Generator,
+) -> None:
+    c = rng.normal(size=basis.n_functions(numbers))
+    matrix = MATRICES[metric](basis, numbers, positions)
+    applied = apply_metric(metric, basis, numbers, positions, c)
+    assert np.abs(applied - matrix @ c).max() < FUSED_RELATIVE * np.abs(matrix @ c).max()
+    value = quadratic_form(metric, basis, numbers, positions, c)
+    assert value == pytest.approx(c @ matrix @ c, rel=FUSED_RELATIVE)
+
+
+@metrics
+@pytest.mark.parametrize("n_rings", [1, 6])
+def test_screening_and_multipoles_of_a_long_chain_keep_the_error_bound(
+    metric: str, n_rings: int, rng: np.random.Generator
+) -> None:
+    """Six rings are 43 bohr long: most pairs of shells are dropped or replaced by multipoles."""
+    chain = oligothiophene(n_rings)
+    basis = libcint.library_basis("def2-universal-jfit", chain.numbers)
+    c = rng.normal(size=basis.n_functions(chain.numbers))
+    reference = libcint.metric_matrix(
+        metric, libcint.mole_of(basis, chain.numbers, chain.positions)
+    )
+    applied = apply_metric(metric, basis, chain.numbers, chain.positions, c, n_threads=2)
+    assert np.abs(applied - reference @ c).max() < 10 * FUSED_RELATIVE * np.abs(reference @ c).max()
+
+
+def test_distant_atoms_act_as_multipoles(basis: DensityBasis, rng: np.random.Generator) -> None:
+    """At 60 bohr every pair of shells is beyond the near field; nothing is lost by it."""
+    numbers = [8, 8, 1]
+    positions = np.array([[0.0, 0.0, 0.0], [30.0, 40.0, 35.0], [-40.0, 20.0, 50.0]])
+    c = rng.normal(size=basis.n_functions(numbers))
+    matrix = coulomb_metric(basis, numbers, positions)
+    reference = libcint.metric_matrix("coulomb", libcint.mole_of(basis, numbers, positions))
+    n = basis.n_functions(numbers[:1])
+    far = np.abs(reference[:n, n:])
+    assert np.abs(matrix[:n, n:] - reference[:n, n:]).max() < 1e-13 * far.max()
+    applied = apply_metric("coulomb", basis, numbers, positions, c)
+    assert np.abs(applied - reference @ c).max() < FUSED_RELATIVE * np.abs(reference @ c).max()
+
+
+@metrics
+def test_coincident_atoms_give_finite_forms(metric: str, basis: DensityBasis) -> None:
+    positions = np.zeros((2, 3))
+    c = np.ones(basis.n_functions([1, 8]))
+    matrix = MATRICES[metric](basis, [1, 8], positions)
+    applied = apply_metric(metric, basis, [1, 8], positions, c)
+    assert np.abs(applied - matrix @ c).max() < FUSED_RELATIVE * np.abs(applied).max()
