@@ -87,7 +87,10 @@ def build_parser() -> argparse.ArgumentParser:
         help="eV an atom from the first frame; a larger one ends the run",
     )
     guard.add_argument(
-        "--dump", type=Path, default=Path(), help="directory for refused frames; default here"
+        "--dump",
+        type=Path,
+        default=Path(),
+        help="directory for refused frames and density coefficients; default here",
     )
     log = parser.add_argument_group("log")
     log.add_argument("--log", type=Path, help="append the log to this file instead of stderr")
@@ -160,6 +163,7 @@ def build_driver(args: argparse.Namespace, model: Model) -> Driver:
         template,
         Guard(template, limits, args.dump),
         endpoints * max(args.connections, 1),
+        directory=args.dump,
         wait_s=args.wait,
         reconnect_s=args.reconnect,
         stay=args.stay,

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from pathlib import Path
 from types import FrameType
 
 import numpy as np
@@ -17,6 +18,12 @@ from densnet.units import HARTREE_BOHR_MEV_ANGSTROM, HARTREE_EV
 from ipi_driver.checks import Template, check_cell, check_parameters, check_structure
 from ipi_driver.connection import Connection, Endpoint, ServerClosedError
 from ipi_driver.evaluate import Evaluation, Evaluator
+from ipi_driver.extras import (
+    COEFFICIENTS,
+    CoefficientFile,
+    encode_extras,
+    requested_properties,
+)
 from ipi_driver.guard import Guard, GuardError
 from ipi_driver.protocol import PositionData
 from ipi_driver.witness import Witness
@@ -70,6 +77,8 @@ class Driver:
         The servers; the same one several times opens several connections to it.
     wait_s : float
         How long to wait for a server that is not there at the start.
+    directory : Path
+        For files of the driver's own.
     reconnect_s : float
         How long to look for a server that vanished without EXIT; 0 gives up at once.
     stay : bool
@@ -85,6 +94,7 @@ class Driver:
         guard: Guard,
         endpoints: Sequence[Endpoint],
         *,
+        directory: Path = Path(),
         wait_s: float = 600.0,
         reconnect_s: float = 0.0,
         stay: bool = False,
@@ -95,6 +105,8 @@ class Driver:
         self._evaluator = evaluator
         self._template = template
         self._guard = guard
+        self._directory = directory
+        self._coefficients: CoefficientFile | None = None
         self._reconnect_s = float("inf") if stay else reconnect_s
         self._stay = stay
         self._report = Report(log_every, evaluator)
@@ -105,6 +117,9 @@ class Driver:
         self._signal_number = 0
         self._wake_receive, self._wake_send = socket.socketpair()
         self._wake_send.setblocking(False)
+        self._poller = select.poll()
+        self._poller.register(self._wake_receive, select.POLLIN)
+        self._by_descriptor: dict[int, Connection] = {}
 
     def run(self) -> ExitCode:
         """Serve until every server has said EXIT, a signal arrives, or something is wrong."""
@@ -138,6 +153,8 @@ class Driver:
             self._wake_receive.close()
             self._wake_send.close()
             self._witness.close()
+            if self._coefficients is not None:
+                self._coefficients.close()
             self._report.finish()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
@@ -153,9 +170,9 @@ class Driver:
             if lost and not connections:
                 self._explain_missing(lost[0])
                 return ExitCode.NO_SERVER
-            self._poll(connections, self._idle_s())
+            self._poll(self._idle_s())
             if any(connection.wants_forces for connection in connections):
-                self._gather(connections)
+                self._gather()
                 self._answer([c for c in self._connections() if c.wants_forces])
             if self._signal_number:
                 logger.info("signal %d: the last frame has been answered", self._signal_number)
@@ -180,6 +197,8 @@ class Driver:
                 place.retry_s = min(2.0 * place.retry_s, LAST_RETRY_S)
                 continue
             self._witness.watch(place.connection.socket)
+            self._poller.register(place.connection, select.POLLIN)
+            self._by_descriptor[place.connection.fileno()] = place.connection
             place.retry_s = FIRST_RETRY_S
             place.met_before = True
             greeting.add(place.endpoint)
@@ -197,21 +216,16 @@ class Driver:
             return 60.0
         return max(0.0, min(waiting) - time.monotonic())
 
-    def _poll(self, connections: Sequence[Connection], timeout_s: float) -> bool:
+    def _poll(self, timeout_s: float) -> bool:
         """Receive from every connection that has something to say; whether any had."""
         start = time.perf_counter()
-        poller = select.poll()
-        poller.register(self._wake_receive, select.POLLIN)
-        by_descriptor = {connection.fileno(): connection for connection in connections}
-        for descriptor in by_descriptor:
-            poller.register(descriptor, select.POLLIN)
-        events = poller.poll(timeout_s * 1e3)
+        events = self._poller.poll(timeout_s * 1e3)
         self._report.waiting_s += time.perf_counter() - start
         for descriptor, _ in events:
-            connection = by_descriptor.get(descriptor)
-            if connection is None:
+            if descriptor == self._wake_receive.fileno():
                 self._wake_receive.recv(64)
                 continue
+            connection = self._by_descriptor[descriptor]
             try:
                 connection.receive()
             except ServerClosedError as error:
@@ -224,11 +238,10 @@ class Driver:
                 self._drop(connection)
         return bool(events)
 
-    def _gather(self, connections: Sequence[Connection]) -> None:
+    def _gather(self) -> None:
         """Give the other connections the moment they need to ask as well."""
-        while True:
-            silent = [c for c in self._connections() if not c.wants_forces]
-            if not silent or not self._poll(silent, GATHER_S):
+        while not all(connection.wants_forces for connection in self._connections()):
+            if not self._poll(GATHER_S):
                 return
 
     def _answer(self, connections: Sequence[Connection]) -> None:
@@ -248,14 +261,25 @@ class Driver:
             self._guard.check(positions, result)
         for connection, result in zip(connections, results, strict=True):
             try:
-                connection.reply(result)
+                connection.reply(result, self._encode_extras(connection, result))
             except ServerClosedError as error:
                 self._lose(connection, error)
         self._report.count(results)
 
+    def _encode_extras(self, connection: Connection, result: Evaluation) -> list[bytes]:
+        """The JSON of every structure, with what the server's ``<parameters>`` ask for."""
+        wanted = requested_properties(connection.init.parameters if connection.init else {})
+        if COEFFICIENTS not in wanted:
+            return encode_extras(result)
+        if self._coefficients is None:
+            self._coefficients = CoefficientFile(self._directory)
+            logger.info("density coefficients go to %s", self._coefficients.path)
+        return encode_extras(result, self._coefficients.append(result))
+
     def _check_first(self, connection: Connection, request: PositionData) -> None:
         if connection.init is not None:
             check_parameters(self._template, connection.init.parameters)
+            requested_properties(connection.init.parameters)
         for cell, inverse in zip(request.cells, request.inverse_cells, strict=True):
             check_cell(cell, inverse)
         for positions in request.positions:
@@ -268,6 +292,8 @@ class Driver:
 
     def _drop(self, connection: Connection) -> None:
         self._place_of(connection).connection = None
+        self._poller.unregister(connection)
+        del self._by_descriptor[connection.fileno()]
         connection.close()
 
     def _lose(self, connection: Connection, error: ServerClosedError) -> None:

@@ -2,21 +2,21 @@
 
 import os
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from densnet.errors import InputError, ProtocolError
 from ipi_driver.evaluate import Evaluation
-from ipi_driver.extras import encode_frame_extras
 from ipi_driver.protocol import (
     Decoder,
     Init,
     PositionData,
     SegmentData,
     Signal,
-    encode_extras,
     encode_forces,
     encode_header,
+    frame_extras,
 )
 from ipi_driver.segments import Segments
 
@@ -176,18 +176,23 @@ class Connection:
             self._send(encode_header("NEEDINIT"))
         self.greeted = True
 
-    def reply(self, evaluation: Evaluation) -> None:
+    def reply(self, evaluation: Evaluation, extras: Sequence[bytes]) -> None:
         """Send the results of the pending request in one message.
+
+        Parameters
+        ----------
+        evaluation : Evaluation
+        extras : sequence of bytes
+            One JSON object a structure.
 
         Raises
         ------
         ServerClosedError
             If the server is no longer there.
         """
-        extras = encode_frame_extras(evaluation)
         if self._segments is not None:
             self._segments.write_results(evaluation)
-            answer = encode_header("FORCEREADY") + encode_extras(extras)
+            answer = encode_header("FORCEREADY") + frame_extras(extras)
         else:
             answer = encode_forces(
                 evaluation.energies,

@@ -61,20 +61,24 @@ class Evaluation:
     forces : (n_batch, n_atoms, 3) float64, hartree/bohr
     virials : (n_batch, 3, 3) float64, hartree
     dipoles : (n_batch, 3) float64, e·bohr
+    coefficients : (n_batch, n_functions) float64, or None
+        Density coefficients of Δρ, if the model has them.
     """
 
     energies: NDArray[np.float64]
     forces: NDArray[np.float64]
     virials: NDArray[np.float64]
     dipoles: NDArray[np.float64]
+    coefficients: NDArray[np.float64] | None = None
 
     def rows(self, index: NDArray[np.intp] | slice) -> "Evaluation":
         """The results of some structures, in the order of `index`."""
         return Evaluation(
-            *(
-                np.ascontiguousarray(values[index])
-                for values in (self.energies, self.forces, self.virials, self.dipoles)
-            )
+            np.ascontiguousarray(self.energies[index]),
+            np.ascontiguousarray(self.forces[index]),
+            np.ascontiguousarray(self.virials[index]),
+            np.ascontiguousarray(self.dipoles[index]),
+            None if self.coefficients is None else self.coefficients[index],
         )
 
 
@@ -119,7 +123,12 @@ class Evaluator:
             structures = structures[np.unique(index, return_index=True)[1]]
         prediction = self._model.evaluate(self._numbers, structures)
         everything = Evaluation(
-            prediction.energy, prediction.forces, prediction.virial, prediction.dipole
+            prediction.energy,
+            prediction.forces,
+            prediction.virial,
+            prediction.dipole,
+            # Other potentials than bundles have no density.
+            getattr(prediction, "coefficients", None),
         )
         sizes = np.cumsum([len(request) for request in requests])[:-1]
         results = [everything.rows(rows) for rows in np.split(index, sizes)]

@@ -26,7 +26,7 @@ from densnet.errors import DensnetError
 from ipi_driver.__main__ import load_bundle
 from ipi_driver.checks import Template, check_structure
 from ipi_driver.evaluate import Evaluator, Model
-from ipi_driver.extras import encode_frame_extras
+from ipi_driver.extras import encode_extras
 from ipi_driver.guard import Guard, Limits
 
 __DRIVER_NAME__ = "densnet"
@@ -103,7 +103,7 @@ class DensnetDriver(Dummy_driver):  # type: ignore[misc]
             self._checked = True
         (evaluation,) = self._evaluator.evaluate([positions])
         self._guard.check(positions, evaluation)
-        extras = [text.decode("ascii") for text in encode_frame_extras(evaluation)]
+        extras = [text.decode("ascii") for text in encode_extras(evaluation)]
         return [
             (float(energy), forces, virial, text)
             for energy, forces, virial, text in zip(

@@ -148,10 +148,10 @@ def encode_forces(
     parts += [forces.tobytes(), virials.tobytes()]
     if not batched and len(extras) != 1:
         raise ProtocolError(f"{len(extras)} results for a request of one structure")
-    return b"".join(parts) + encode_extras(extras)
+    return b"".join(parts) + frame_extras(extras)
 
 
-def encode_extras(extras: Sequence[bytes]) -> bytes:
+def frame_extras(extras: Sequence[bytes]) -> bytes:
     """Join extras, each behind its length in bytes (int32)."""
     return b"".join(np.int32(len(text)).tobytes() + text for text in extras)
 

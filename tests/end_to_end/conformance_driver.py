@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ipi_driver.connection import Connection, Endpoint, ServerClosedError
 from ipi_driver.evaluate import Evaluation
+from ipi_driver.extras import encode_extras
 
 # The double well of i-PI's tests: A x² + B x⁴, atomic units.
 WELL_A, WELL_B = -0.00476705894242374, 0.0005980249683218661
@@ -58,7 +59,8 @@ def serve(connection: Connection, model: str, parameters: list[float]) -> None:
             positions = connection.request.positions
             energies, forces, virials = potential(model, parameters, positions)
             dipoles = np.zeros((len(positions), 3))
-            connection.reply(Evaluation(energies, np.ascontiguousarray(forces), virials, dipoles))
+            result = Evaluation(energies, np.ascontiguousarray(forces), virials, dipoles)
+            connection.reply(result, encode_extras(result))
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ import json
 import numpy as np
 
 from ipi_driver.evaluate import Evaluator
-from ipi_driver.extras import encode_frame_extras
+from ipi_driver.extras import encode_extras
 from tests.ipi_driver.elastic_ethanol import NUMBERS, POSITIONS, ElasticEthanol
 from tests.tolerances import ROUNDING
 
@@ -48,7 +48,7 @@ def test_duplicates_in_the_middle_keep_their_places(rng: np.random.Generator) ->
 
 def test_dipoles_survive_the_json_exactly(rng: np.random.Generator) -> None:
     (result,) = Evaluator(ElasticEthanol(), NUMBERS).evaluate([structures(4, rng)])
-    texts = encode_frame_extras(result)
+    texts = encode_extras(result)
     assert all(text.isascii() for text in texts)
     parsed = [json.loads(text) for text in texts]
     assert [set(extras) for extras in parsed] == [{"dipole"}] * 4
