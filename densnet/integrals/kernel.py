@@ -1,6 +1,5 @@
 """Which implementation computes the integrals: the C++ extension, or the torch twin without it."""
 
-import importlib
 import logging
 from dataclasses import dataclass
 from functools import cache, lru_cache
