@@ -15,6 +15,7 @@ from densnet.units import HARTREE_BOHR_MEV_ANGSTROM, HARTREE_EV
 from ipi_driver.checks import Template
 from ipi_driver.client import Driver, ExitCode
 from ipi_driver.connection import Endpoint
+from ipi_driver.domain import Domain
 from ipi_driver.evaluate import Evaluator, Model
 from ipi_driver.guard import Guard, Limits
 
@@ -87,6 +88,18 @@ def build_parser() -> argparse.ArgumentParser:
         help="eV an atom from the first frame; a larger one ends the run",
     )
     guard.add_argument(
+        "--domain",
+        type=Path,
+        metavar="FILE",
+        help="of `densnet ipi domain`: send each frame's distance from the training set",
+    )
+    guard.add_argument(
+        "--domain-stop",
+        type=float,
+        default=float("inf"),
+        help="a larger distance ends the run (1: the farthest training frame)",
+    )
+    guard.add_argument(
         "--dump",
         type=Path,
         default=Path(),
@@ -148,7 +161,9 @@ def build_driver(args: argparse.Namespace, model: Model) -> Driver:
     limits = Limits(
         force=args.max_force * 1e3 / HARTREE_BOHR_MEV_ANGSTROM,
         energy_per_atom=args.max_energy_change / HARTREE_EV,
+        domain_stop=args.domain_stop,
     )
+    domain = None if args.domain is None else Domain.load(args.domain, template.numbers)
     logger.info(
         "model %s: %s, charge %d, %s, %d thread(s), first call %.1f ms",
         args.model,
@@ -161,7 +176,7 @@ def build_driver(args: argparse.Namespace, model: Model) -> Driver:
     return Driver(
         evaluator,
         template,
-        Guard(template, limits, args.dump),
+        Guard(template, limits, args.dump, domain),
         endpoints * max(args.connections, 1),
         directory=args.dump,
         wait_s=args.wait,

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 
 import numpy as np
+from numpy.typing import NDArray
 
 from densnet.errors import InputError, ProtocolError
 from densnet.units import HARTREE_BOHR_MEV_ANGSTROM, HARTREE_EV
@@ -155,6 +156,8 @@ class Driver:
             self._witness.close()
             if self._coefficients is not None:
                 self._coefficients.close()
+            if self._guard.outside:
+                logger.warning("%d frames lay outside the training set", self._guard.outside)
             self._report.finish()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
@@ -257,24 +260,28 @@ class Driver:
         if not requests:
             return
         results = self._evaluator.evaluate(requests)
+        domains = []
         for positions, result in zip(requests, results, strict=True):
             self._guard.check(positions, result)
-        for connection, result in zip(connections, results, strict=True):
+            domains.append(self._guard.measure(positions))
+        for connection, result, domain in zip(connections, results, domains, strict=True):
             try:
-                connection.reply(result, self._encode_extras(connection, result))
+                connection.reply(result, self._encode_extras(connection, result, domain))
             except ServerClosedError as error:
                 self._lose(connection, error)
         self._report.count(results)
 
-    def _encode_extras(self, connection: Connection, result: Evaluation) -> list[bytes]:
+    def _encode_extras(
+        self, connection: Connection, result: Evaluation, domain: NDArray[np.float64] | None
+    ) -> list[bytes]:
         """The JSON of every structure, with what the server's ``<parameters>`` ask for."""
         wanted = requested_properties(connection.init.parameters if connection.init else {})
         if COEFFICIENTS not in wanted:
-            return encode_extras(result)
+            return encode_extras(result, domain=domain)
         if self._coefficients is None:
             self._coefficients = CoefficientFile(self._directory)
             logger.info("density coefficients go to %s", self._coefficients.path)
-        return encode_extras(result, self._coefficients.append(result))
+        return encode_extras(result, self._coefficients.append(result), domain)
 
     def _check_first(self, connection: Connection, request: PositionData) -> None:
         if connection.init is not None:

@@ -43,7 +43,9 @@ def requested_properties(parameters: Mapping[str, str]) -> frozenset[str]:
 
 
 def encode_extras(
-    evaluation: Evaluation, coefficient_ids: list[tuple[int, int]] | None = None
+    evaluation: Evaluation,
+    coefficient_ids: list[tuple[int, int]] | None = None,
+    domain: NDArray[np.float64] | None = None,
 ) -> list[bytes]:
     """Return one JSON object a structure, ``{"dipole": [x, y, z]}`` in e·bohr.
 
@@ -54,11 +56,16 @@ def encode_extras(
     evaluation : Evaluation
     coefficient_ids : list of (file, row), optional
         From :meth:`CoefficientFile.append`; they become ``"coefficients_id"``.
+    domain : (n_batch,) float64, optional
+        From :meth:`ipi_driver.domain.Domain.measure`; they become ``"domain"``.
     """
     frames: list[dict[str, object]] = [{"dipole": row} for row in evaluation.dipoles.tolist()]
     if coefficient_ids is not None:
         for frame, identity in zip(frames, coefficient_ids, strict=True):
             frame["coefficients_id"] = identity
+    if domain is not None:
+        for frame, distance in zip(frames, domain.tolist(), strict=True):
+            frame["domain"] = distance
     return [json.dumps(frame, allow_nan=False).encode("ascii") for frame in frames]
 
 

@@ -3,6 +3,7 @@
 i-PI looks at neither: a NaN spreads through a run that then "reports success".
 """
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,10 @@ from numpy.typing import NDArray
 from densnet.errors import SimulationError
 from densnet.units import BOHR_ANGSTROM, HARTREE_BOHR_MEV_ANGSTROM, HARTREE_EV
 from ipi_driver.checks import Template
+from ipi_driver.domain import Domain
 from ipi_driver.evaluate import Evaluation
+
+logger = logging.getLogger(__name__)
 
 
 class GuardError(SimulationError):
@@ -32,11 +36,16 @@ class Limits:
         Largest distance from the energy of the first frame, hartree an atom. 0.1 is 2.7 eV.
     bond_ratio : float
         Longest bond over the template's; 2 is dissociation, far outside any training set.
+    domain_warning, domain_stop : float
+        Distance from the training set, in units of its farthest frame, that is logged, and that
+        ends the run.
     """
 
     force: float = 1.0
     energy_per_atom: float = 0.1
     bond_ratio: float = 2.0
+    domain_warning: float = 1.0
+    domain_stop: float = float("inf")
 
 
 class Guard:
@@ -48,9 +57,15 @@ class Guard:
     limits : Limits
     directory : Path
         Where a refused frame is written.
+    domain : Domain or None
+        The training set, if distances from it are wanted.
     """
 
-    def __init__(self, template: Template, limits: Limits, directory: Path) -> None:
+    def __init__(
+        self, template: Template, limits: Limits, directory: Path, domain: Domain | None = None
+    ) -> None:
+        self.outside = 0
+        self._domain = domain
         self._template = template
         self._limits = limits
         self._directory = directory
@@ -104,6 +119,43 @@ class Guard:
                     "the molecule broke, or i-PI folds it back into the cell (use pbc='False')"
                 )
                 self._refuse(positions, ~(stretch <= limits.bond_ratio), reason)
+
+    def measure(self, positions: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        """Distance of every structure from the training set, if there is one to compare with.
+
+        Parameters
+        ----------
+        positions : (n_batch, n_atoms, 3) float64, bohr
+
+        Returns
+        -------
+        (n_batch,) float64 or None
+
+        Raises
+        ------
+        GuardError
+            If a structure is beyond the distance that ends the run.
+        """
+        if self._domain is None:
+            return None
+        distances = self._domain.measure(positions)
+        far = distances > self._limits.domain_warning
+        if far.any():
+            if self.outside == 0:
+                logger.warning(
+                    "a frame is %.2f times as far from the training set as its farthest frame; "
+                    "counted from now on",
+                    distances.max(),
+                )
+            self.outside += int(far.sum())
+        stop = distances > self._limits.domain_stop
+        if stop.any():
+            reason = (
+                f"a distance of {distances.max():.2f} from the training set (limit "
+                f"{self._limits.domain_stop:g}, --domain-stop)"
+            )
+            self._refuse(positions, stop, reason)
+        return distances
 
     def _refuse(
         self, positions: NDArray[np.float64], refused: NDArray[np.bool_], reason: str

@@ -15,6 +15,7 @@ examples:
   densnet ipi check input.xml            what will be slow, dangerous or wrong
   densnet ipi template                   the templates there are
   densnet ipi template trpmd             copy one, and ethanol.xyz, into this folder
+  densnet ipi domain ethanol.h5          the training set, for `densnet-driver --domain`
   densnet ipi pes-path                   the file for `i-pi-py_driver -m custom -P` and <ffdirect>
 """
 
@@ -30,6 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     template = actions.add_parser("template", help="list the templates, or copy one")
     template.add_argument("name", nargs="?", help="one of the list")
     template.add_argument("--output", type=Path, default=Path(), help="folder; default here")
+    domain = actions.add_parser("domain", help="learn where a training set lies, for the driver")
+    domain.add_argument("labels", type=Path, help="HDF5 file of labelled frames")
+    domain.add_argument("--tag", default="train", help="frames to take; default train")
+    domain.add_argument("--output", type=Path, default=Path("domain.json"))
     actions.add_parser("pes-path", help="print the path of the potential for i-PI's own driver")
 
 
@@ -37,6 +42,8 @@ def run(args: argparse.Namespace) -> int:
     """Do the action; ``check`` returns 1 when something is wrong or dangerous."""
     if args.action == "pes-path":
         return print_pes_path()
+    if args.action == "domain":
+        return write_domain(args.labels, args.tag, args.output)
     if args.action == "template":
         return list_templates() if args.name is None else copy_template(args.name, args.output)
     return check(args.input, args.json)
@@ -53,6 +60,18 @@ def check(path: Path, json_path: Path | None) -> int:
         print(f"{path}: nothing to say against it")
     write_json(json_path, {"input": str(path), "findings": [asdict(f) for f in findings]})
     return 1 if any(f.severity in ("wrong", "dangerous") for f in findings) else 0
+
+
+def write_domain(labels: Path, tag: str, output: Path) -> int:
+    """Write where a training set lies."""
+    from densnet.data.store import FrameFile
+    from ipi_driver.domain import fit_domain
+
+    frames = FrameFile.read(labels, require=(), select={"tag": tag})
+    domain = fit_domain(frames.numbers.tolist(), frames.positions)
+    domain.save(output)
+    print(f"{output}: {len(frames.positions)} frames, {len(domain.mean)} distances")
+    return 0
 
 
 def list_templates() -> int:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from ipi_driver.checks import Template
+from ipi_driver.domain import fit_domain
 from ipi_driver.evaluate import Evaluation, Evaluator
 from ipi_driver.guard import Guard, GuardError, Limits
 from tests.ipi_driver.elastic_ethanol import POSITIONS, ElasticEthanol
@@ -76,3 +77,21 @@ def test_dumped_frames_do_not_overwrite_each_other(
         with pytest.raises(GuardError):
             guard.check(FRAMES, broken)
     assert len(list(tmp_path.glob("*.xyz"))) == 2
+
+
+def test_frames_far_from_the_training_set_are_counted_and_can_end_the_run(
+    template: Template, tmp_path: Path, rng: np.random.Generator, caplog: pytest.LogCaptureFixture
+) -> None:
+    training = POSITIONS + rng.normal(scale=0.05, size=(200, 9, 3))
+    domain = fit_domain(template.numbers.tolist(), training)
+    far = POSITIONS + 0.3 * np.sin(np.arange(27.0)).reshape(9, 3)
+    guard = Guard(template, Limits(), tmp_path, domain)
+    assert guard.measure(training).max() == pytest.approx(1.0)
+    distances = guard.measure(np.stack([POSITIONS, far, far]))
+    assert distances[0] < 1.0 < distances[1]
+    assert guard.outside == 2
+    assert "training set" in caplog.text
+    strict = Guard(template, Limits(domain_stop=1.5), tmp_path, domain)
+    with pytest.raises(GuardError, match="--domain-stop"):
+        strict.measure(far[None])
+    assert Guard(template, Limits(), tmp_path).measure(far[None]) is None
