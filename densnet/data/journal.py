@@ -36,21 +36,22 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file: BinaryIO = open(path, "a+b")  # noqa: SIM115 (closed by close)
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self._file.close()
-            raise InputError(
-                f"{path}: another process is writing these frames; wait for it or stop it"
-            ) from error
-        self._records, end = read_records(path)
-        self._file.truncate(end)
+        self._file = open_locked(path)
+        self._records: list[Record] = []
+        self.reload()
 
     @property
     def records(self) -> list[Record]:
         """Whole records that were in the journal when it was opened, or appended since."""
         return list(self._records)
+
+    def reload(self) -> None:
+        """Read the records from the file again, cutting off a torn one.
+
+        An append that an exception interrupted (Ctrl-C) may or may not have reached the file.
+        """
+        self._records, end = read_records(self.path)
+        self._file.truncate(end)
 
     def append(self, record: Mapping[str, NDArray[np.generic]]) -> None:
         """Write one record and force it to the disk."""
@@ -69,8 +70,26 @@ class Journal:
         self._records = []
 
     def close(self) -> None:
-        """Release the lock."""
+        """Release the lock; an empty journal is removed."""
+        if not self._records and not self._file.closed:
+            self.path.unlink(missing_ok=True)
         self._file.close()
+
+
+def open_locked(path: Path) -> BinaryIO:
+    """Open a file for appending, alone; it may be removed by the process that held it before."""
+    while True:
+        file = open(path, "a+b")  # noqa: SIM115 (closed by Journal.close)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.close()
+            raise InputError(
+                f"{path}: another process is writing these frames; wait for it or stop it"
+            ) from error
+        if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            return file
+        file.close()
 
 
 def read_records(path: Path) -> tuple[list[Record], int]:

@@ -151,6 +151,7 @@ class FrameWriter:
     def close(self) -> None:
         """Commit and release the lock."""
         try:
+            self.journal.reload()
             self.commit()
         finally:
             self.journal.close()

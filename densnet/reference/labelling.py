@@ -8,6 +8,8 @@ continued by starting it again: frames in the file, or in its journal, are not c
 import multiprocessing
 import os
 import platform
+import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -208,6 +210,9 @@ def process_executor(n_workers: int) -> Iterator[Executor]:
             n_workers, multiprocessing.get_context("spawn"), initializer=use_one_thread
         )
         with executor:
+            with ctrl_c_ignored():
+                for _ in range(n_workers):
+                    executor.submit(os.getpid)
             try:
                 yield executor
             except BaseException:
@@ -221,8 +226,24 @@ def process_executor(n_workers: int) -> Iterator[Executor]:
                 os.environ[name] = value
 
 
+@contextmanager
+def ctrl_c_ignored() -> Iterator[None]:
+    """Ignore Ctrl-C, here and in every process started meanwhile.
+
+    It is for the writer alone: the workers finish their frames and are then told to stop.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def use_one_thread() -> None:
-    """Set PySCF's own thread count, in a worker."""
+    """Set PySCF's own thread count."""
     lib.num_threads(1)
 
 

@@ -69,3 +69,14 @@ def test_two_writers_of_one_journal_are_refused(tmp_path: Path) -> None:
         Journal(tmp_path / "j")
     journal.close()
     Journal(tmp_path / "j").close()
+
+
+def test_an_empty_journal_leaves_no_file_and_one_with_records_does(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j")
+    journal.append(record(0))
+    journal.close()
+    assert (tmp_path / "j").exists()
+    again = Journal(tmp_path / "j")
+    again.clear()
+    again.close()
+    assert not (tmp_path / "j").exists()

@@ -68,6 +68,19 @@ def test_frames_left_in_the_journal_are_merged_by_the_next_writer(tmp_path, row)
     assert FrameFile.failures(tmp_path / "f.h5") == {5: "no convergence"}
 
 
+def test_an_append_that_an_exception_interrupts_after_the_write_is_kept(tmp_path, row) -> None:
+    path = tmp_path / "f.h5"
+    with FrameWriter(path, WATER, {}, commit_every=100) as writer:
+        writer.append(row(0))
+        # What another frame leaves in the file, without the writer having taken note of it.
+        other = FrameWriter(tmp_path / "other.h5", WATER, {}, commit_every=100)
+        other.append(row(1))
+        with open(writer.journal.path, "ab") as journal:
+            journal.write(other.journal.path.read_bytes())
+        other.close()
+    assert FrameFile.read(path)["frame"].tolist() == [0, 1]
+
+
 def test_a_crash_between_replacing_the_file_and_clearing_the_journal_doubles_nothing(
     tmp_path, row
 ) -> None:

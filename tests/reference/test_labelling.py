@@ -59,7 +59,7 @@ def start(folder: Path, *options: str, launcher: tuple[str, ...] = ()) -> subpro
 
 
 def finish(process: subprocess.Popen) -> tuple[int, str, str]:
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=300)
     return process.returncode, out, err
 
 
@@ -107,13 +107,36 @@ def test_a_run_that_is_killed_goes_on_without_a_lost_or_doubled_frame(run_folder
     assert "give another output file" in err
 
 
+def test_ctrl_c_keeps_what_is_finished_and_leaves_no_process(run_folder: Path) -> None:
+    write_config(run_folder, {**LEVEL, "basis": "def2-svp", "grid_level": 5})
+    process = start(run_folder, "--workers", "1")
+    deadline = time.monotonic() + 120.0
+    journal = run_folder / "labels.h5.journal"
+    while not journal.exists() or journal.stat().st_size == 0:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    workers = worker_processes(process.pid)
+    os.killpg(process.pid, signal.SIGINT)
+    code, _, err = finish(process)
+    assert code == 130
+    assert "Traceback" not in err
+    assert workers
+    assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
+    assert 1 <= len(FrameFile.read(run_folder / "labels.h5")) < N_FRAMES
+
+
 def worker_processes(parent: int) -> list[int]:
     found = []
-    for children in Path(f"/proc/{parent}/task").glob("*/children"):
-        for child in children.read_text().split():
-            command = Path(f"/proc/{child}/cmdline")
-            if command.exists() and b"spawn_main" in command.read_bytes():
-                found.append(int(child))
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            # pid (name) state parent ...; the name may hold spaces, but no closing bracket here.
+            status = (entry / "stat").read_text().rpartition(")")[2].split()
+            command = (entry / "cmdline").read_bytes()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it ended meanwhile
+        if int(status[1]) == parent and b"spawn_main" in command:
+            found.append(int(entry.name))
     return found
 
 
