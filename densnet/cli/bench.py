@@ -10,7 +10,8 @@ import densnet.cli
 from densnet.cli.output import add_json_option, write_json
 from densnet.errors import InputError
 
-# A benchmark is a module densnet.cli.bench_NAME: SUMMARY, add_arguments(parser), run(args) -> report.
+# A benchmark is a module densnet.cli.bench_NAME with SUMMARY, add_arguments(parser) and
+# run(args), which prints and returns its numbers.
 ORDER = ("kernel", "model", "driver")
 
 HELP = """\

@@ -3,8 +3,8 @@
 S and J: the overlap and the Coulomb metric, libcint's symmetric form, both into memory that is
 there already. "+ gradient": M c and the position gradient of cᵀM c, which the kernel computes
 without the matrix and libcint from the matrix and its derivative (int1e_ipovlp, int2c2e_ip1; the
-contraction is not counted). Density: 100000 points, eval_gto and the contraction with c. The ratio
-of processor times says the same as that of elapsed times on an idle machine, and more on a busy one.
+contraction is not counted). Density: 100000 points, eval_gto and the contraction with c. On an idle
+machine the ratio of processor times is that of elapsed times; on a busy one it says more.
 """
 
 import argparse
@@ -80,7 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> dict[str, Any]:
     """Print the table and return its numbers."""
     info = kernel_info()
-    console = Console()
+    console = Console(soft_wrap=True)
     console.print(f"kernel: {info.instruction_set}, {info.compiler}")
     rows = []
     for name in args.molecules:
