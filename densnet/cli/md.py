@@ -88,7 +88,8 @@ def run(args: argparse.Namespace) -> int:
         directory = args.output or Path(f"{name}-{settings.ensemble}")
         simulate.start_run(settings, molecule, directory, ("densnet", "md", *sys.argv[2:]))
     console = Console(stderr=True)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     try:
         with ProgressBar(console, quiet=args.quiet) as bar:
             manifest = simulate.continue_run(settings, molecule, directory, on_progress=bar.update)
@@ -130,6 +131,9 @@ def settings_from(args: argparse.Namespace) -> Settings:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    """Stop once; a second Ctrl-C must not disturb the orderly end of i-PI."""
+    for again in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(again, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
