@@ -87,7 +87,7 @@ def run(args: argparse.Namespace, directory: Path, kills: int) -> int:
         )
         driver = subprocess.Popen(command, cwd=directory, env=ENVIRONMENT)
         try:
-            next_kill = time.monotonic() + 4.0
+            next_kill = time.monotonic() + 2.0
             while server.poll() is None:
                 time.sleep(0.002)
                 if "Exception in thread" in (directory / "i-pi.log").read_text()[-4000:]:

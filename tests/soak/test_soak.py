@@ -1,0 +1,41 @@
+"""The long trials, shortened: the same programs with small numbers."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+
+
+def run(program: str, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, str(HERE / program), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("transport", [[], ["--tcp"]])
+def test_thousands_of_frames_leave_no_trace(transport: list[str]) -> None:
+    assert "descriptors by 0" in run("million_frames.py", "--frames", "3000", *transport)
+
+
+def test_hundreds_of_random_streams_are_survived() -> None:
+    assert "200 streams" in run("fuzzed_streams.py", "--streams", "200")
+
+
+def test_drivers_killed_under_tcp_leave_the_trajectory_alone() -> None:
+    output = run(
+        *("killed_drivers.py", "--kills", "3", "--steps", "2500", "--transport", "tcp"),
+        *("--interval", "0.5"),
+    )
+    assert "3 drivers killed" in output
+    assert "identical" in output
