@@ -69,6 +69,15 @@ class ElasticEthanol:
         cell: NDArray[np.float64] | None = None,
     ) -> ElasticPrediction:
         self.batch_sizes.append(len(positions))
+        # One by one: the order of sums, and so the last bit, must not depend on the batch, which
+        # depends on timing; whole trajectories are compared.
+        results = [self._evaluate(positions[k : k + 1]) for k in range(len(positions))]
+        names = ("energy", "forces", "virial", "dipole")
+        return ElasticPrediction(
+            *(np.concatenate([getattr(result, name) for result in results]) for name in names)
+        )
+
+    def _evaluate(self, positions: NDArray[np.float64]) -> ElasticPrediction:
         separation = positions[:, self._first] - positions[:, self._second]
         distance = np.linalg.norm(separation, axis=2)
         stretch = distance - self._rest
