@@ -22,6 +22,8 @@ from densnet.simulate.plan import Molecule, Settings
 from densnet.simulate.processes import find_program, quiet_environment
 from densnet.simulate.run import Progress, continue_run, start_run
 from densnet.simulate.structure_files import write_xyz
+from densnet.spectra.run_directory import load_run
+from densnet.spectra.signals import load_signals
 from densnet.units import HARTREE_MEV
 from tests.ipi_driver import elastic_ethanol
 from tests.ipi_driver.elastic_ethanol import NUMBERS, POSITIONS, SYMBOLS
@@ -71,7 +73,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, Path,
     os.environ["PYTHONPATH"] = str(Path(__file__).parents[2])
     directory = tmp_path_factory.mktemp("reference") / "run"
     settings = Settings(
-        "elastic", steps=1600, replicas=2, thermalise_steps=0, dipole_stride=2, position_stride=100
+        "elastic", steps=1300, replicas=2, thermalise_steps=0, dipole_stride=2, position_stride=100
     )
     return settings, directory, complete(settings, directory)
 
@@ -132,6 +134,11 @@ def test_an_interrupted_and_resumed_run_equals_an_undisturbed_one(
     resumed = continue_run(settings, MOLECULE, run, driver_program=DRIVER)
     assert resumed.finished
     assert dipoles_of(resumed, run) == dipoles_of(manifest, directory)
+    # What the spectrum is made of: one unbroken signal a segment, the same as without interruption.
+    joined, whole = (load_signals(load_run(path), "dipole") for path in (run, directory))
+    assert len(joined) == len(whole) == settings.replicas
+    for first, second in zip(joined, whole, strict=True):
+        np.testing.assert_array_equal(first.values, second.values)
 
 
 def test_killed_drivers_are_replaced_and_leave_no_trace(
@@ -206,10 +213,10 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.mark.parametrize("transport", ["tcp", "shm", "unbatched"])
+@pytest.mark.parametrize("transport", ["tcp", "shm", "unbatched", "one message at a time"])
 def test_other_transports_carry_the_same_beads(transport: str, tmp_path: Path) -> None:
     port = free_port() if transport == "tcp" else 0
-    name = f"densnet-test-{os.getpid()}-{transport}"
+    name = f"densnet-test-{os.getpid()}-{transport[:3]}"
     stage = StageInput(
         ensemble=ENSEMBLES["trpmd"],
         temperature_kelvin=300.0,
@@ -228,11 +235,16 @@ def test_other_transports_carry_the_same_beads(transport: str, tmp_path: Path) -
         xml = xml.replace("mode='unix'", "mode='shm'")
     if transport == "unbatched":
         xml = xml.replace("<batch_size>4</batch_size>", "")
+    if transport == "one message at a time":
+        # As i-PI before 3.2: STATUS between POSDATA and GETFORCE.
+        separate = "<consolidate_messages>False</consolidate_messages>"
+        xml = xml.replace("<batch_size>4</batch_size>", separate)
     (tmp_path / "input.xml").write_text(xml)
     where = {
         "tcp": ["--tcp", f"localhost:{port}"],
         "shm": ["--shm", name],
         "unbatched": ["--unix", name, "--connections", "4"],
+        "one message at a time": ["--unix", name],
     }[transport]
     with open(tmp_path / "log", "wb") as log:
         server = subprocess.Popen(
