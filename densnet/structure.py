@@ -7,9 +7,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from densnet.errors import InputError, NonFiniteError, UnitsError
 
-# No two nuclei of a molecule come closer than this, in bohr: H–H in H2+ under strong compression
-# is 1.0; closer pairs mean that angstrom were passed as bohr in nearly every case.
-CLOSEST_PAIR_BOHR = 0.9
+# No two nuclei of a molecule come closer than this, in bohr: the inner turning point of H2's ground
+# state is 1.2; a C–H or O–H bond in angstrom, taken as bohr, is 0.95 to 1.1.
+CLOSEST_PAIR_BOHR = 1.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +88,7 @@ def check_closest_pair(positions: ArrayLike) -> None:
     Raises
     ------
     UnitsError
-        If two nuclei are closer than 0.9 bohr.
+        If two nuclei are closer than 1.1 bohr.
     """
     r = np.asarray(positions, dtype=np.float64)
     if len(r) < 2:
