@@ -78,13 +78,13 @@ POLARIZABILITY_RELATIVE: Final = 5e-3
 # Largest error of an overlap or Coulomb matrix against exact arithmetic or libcint, relative to the
 # largest element.
 INTEGRALS_RELATIVE: Final = 1e-12
-# libcint's overlap loses digits where a tight shell meets the tail of a smooth one: h functions with
-# exponents 1000 and 1 at 3 bohr are off by 2e-9, f with 100 and 0.01 at 11 bohr by 1e-12; exact
-# arithmetic confirms the kernel. Over three decades of exponents the loss stays below this.
+# libcint's overlap loses digits where a tight shell meets the tail of a smooth one: h functions
+# with exponents 1000 and 1 at 3 bohr are off by 2e-9, f with 100 and 0.01 at 11 bohr by 1e-12;
+# exact arithmetic confirms the kernel. Over three decades of exponents the loss stays below this.
 LIBCINT_OVERLAP_RELATIVE: Final = 1e-11
 # Fused forms and the explicit matrix sum the same terms in another order, and drop what is below
 # their stated error bound.
 FUSED_RELATIVE: Final = 1e-13
-# Central differences with h = 1e-3 of functions that vary on the scale of 1/√a: h² f''' / 6 after one
-# Richardson step is some 1e-9 of the gradient.
+# Central differences with h = 1e-3 of functions that vary on the scale of 1/√a: h² f''' / 6 after
+# one Richardson step is some 1e-9 of the gradient.
 RICHARDSON_RELATIVE: Final = 1e-8

@@ -35,7 +35,7 @@ def structures(model: Model) -> np.ndarray:
 def interleaved_medians(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
     """Return the median of every call in milliseconds, the calls taking turns."""
     times: dict[str, list[float]] = {name: [] for name in calls}
-    for name, call in calls.items():
+    for call in calls.values():
         for _ in range(5):
             call()
     for _ in range(rounds):
