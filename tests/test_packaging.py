@@ -89,7 +89,7 @@ def test_the_kernel_is_built_from_the_sources_of_cpp(
 ) -> None:
     (kernel,) = distribution.ext_modules
     sources = {
-        str(p.relative_to(ROOT)) for p in (ROOT / "cpp").rglob("*.cpp") if "test" not in p.parts
+        str(p.relative_to(ROOT)) for p in (ROOT / "cpp").rglob("*.cpp") if "tests" not in p.parts
     }
     assert set(kernel.sources) == sources
     assert "-march=native" not in kernel.extra_compile_args
