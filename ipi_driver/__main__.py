@@ -27,7 +27,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="densnet-driver",
         description="Serve a DenSNet model to i-PI: energy, forces, virial and dipole.",
-        epilog="Start it before or after `i-pi input.xml`; it ends when i-PI ends.",
+        epilog="Start it before or after `i-pi input.xml`; it ends when i-PI ends. Exit statuses: "
+        "0 i-PI ended the run, 2 wrong input or first frame, 3 a frame was refused by the guard, "
+        "4 no server or it vanished, 5 not the i-PI protocol, 130 and 143 interrupted.",
     )
     parser.add_argument("model", help="name of a shipped model (ethanol) or path of a bundle")
     where = parser.add_argument_group("server (any of them, repeated for several servers)")

@@ -21,6 +21,8 @@ PROPERTIES = (
     "step, time{picosecond}, conserved, temperature{kelvin}, kinetic_md, potential, "
     "pressure_md{megapascal}"
 )
+# Estimators of the quantum kinetic energy: centroid virial and thermodynamic.
+QUANTUM_PROPERTIES = ", kinetic_cv, kinetic_td"
 # The vacuum around a molecule: the model ignores the cell, i-PI needs one.
 BOX_ANGSTROM = 50.0
 
@@ -142,10 +144,11 @@ class StageInput:
         )
 
     def _output(self) -> str:
+        properties = PROPERTIES + (QUANTUM_PROPERTIES if self.beads > 1 else "")
         lines = [
             f"<output prefix='{PREFIX}'>",
             f"    <properties filename='out' stride='{PROPERTY_STRIDE}' "
-            f"flush='{PROPERTY_FLUSH}'>[{PROPERTIES}]</properties>",
+            f"flush='{PROPERTY_FLUSH}'>[{properties}]</properties>",
         ]
         if self.dipole_stride:
             flush = max(CHECKPOINT_STRIDE // self.dipole_stride, 1)
