@@ -58,7 +58,7 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["densnet", "densnet.*", "ipi_driver", "ipi_driver.*"]),
     package_data={
-        "densnet.basis": ["library/*.json"],
+        "densnet.basis": ["library/*"],
         "densnet.export": ["bundles/**/*"],
         "densnet.simulate": ["inputs/*"],
         "densnet.spectra": ["experiment/*.csv"],
