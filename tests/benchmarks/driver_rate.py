@@ -8,6 +8,8 @@ disturbs them alike; medians are printed. One bead and 32 beads:
 - ours: densnet-driver, our inputs (batch_size, safe_stride, flush, no threads);
 - stock: i-pi-py_driver -m custom with the same bundle, one bead at a time, our inputs;
 - defaults: densnet-driver, but the input as i-PI's defaults leave it.
+
+The model `elastic` is the analytic potential of tests/ipi_driver: what is left is i-PI's own time.
 """
 
 import argparse
@@ -20,12 +22,17 @@ import tempfile
 import time
 from pathlib import Path
 
-import ipi_driver
-from densnet.simulate.bundle import load_molecule
-from densnet.simulate.ensembles import ENSEMBLES
-from densnet.simulate.ipi_input import BOX_ANGSTROM, StageInput, Transport
-from densnet.simulate.processes import find_program, quiet_environment
-from densnet.simulate.structure_files import write_xyz
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+
+import ipi_driver.pes  # noqa: E402
+from densnet.simulate.bundle import load_molecule  # noqa: E402
+from densnet.simulate.ensembles import ENSEMBLES  # noqa: E402
+from densnet.simulate.ipi_input import BOX_ANGSTROM, StageInput, Transport  # noqa: E402
+from densnet.simulate.plan import Molecule  # noqa: E402
+from densnet.simulate.processes import find_program, quiet_environment  # noqa: E402
+from densnet.simulate.structure_files import write_xyz  # noqa: E402
+from tests.ipi_driver import elastic_ethanol, elastic_pes  # noqa: E402
 
 TIMING = re.compile(r"Average timings at MD step\s+(\d+)\. t/step: (\S+)")
 VARIANTS = ("ours", "stock", "defaults")
@@ -38,9 +45,18 @@ def with_defaults(xml: str) -> str:
     return re.sub(r"\s*<(latency|timeout|batch_size)>[^<]*</\1>", "", xml)
 
 
+def find_molecule(model: str) -> Molecule:
+    """The molecule of a bundle, or the elastic one."""
+    if model != "elastic":
+        return load_molecule(model)
+    numbers = tuple(elastic_ethanol.NUMBERS.tolist())
+    symbols, positions = tuple(elastic_ethanol.SYMBOLS), elastic_ethanol.POSITIONS
+    return Molecule("elastic", "0" * 64, symbols, numbers, positions, 0)
+
+
 def run(variant: str, beads: int, args: argparse.Namespace) -> float:
     """Milliseconds a step, start-up left out."""
-    molecule = load_molecule(args.model)
+    molecule = find_molecule(args.model)
     name = f"densnet-bench-{os.getpid()}-{variant}-{beads}"
     stage = StageInput(
         ensemble=ENSEMBLES["nve" if beads == 1 else "trpmd"],
@@ -64,18 +80,19 @@ def run(variant: str, beads: int, args: argparse.Namespace) -> float:
         directory = Path(scratch)
         write_xyz(directory / "init.xyz", molecule.symbols, molecule.positions, BOX_ANGSTROM)
         (directory / "input.xml").write_text(xml)
-        driver = [sys.executable, "-m", "ipi_driver", model, "--unix", name, "--log", "log"]
+        program = [elastic_ethanol.__file__] if model == "elastic" else ["-m", "ipi_driver"]
+        driver = [sys.executable, *program, model, "--unix", name, "--log", "log"]
         if variant == "stock":
-            pes = Path(ipi_driver.__file__).with_name("pes.py")
+            pes = elastic_pes.__file__ if model == "elastic" else ipi_driver.pes.__file__
             driver = [find_program("i-pi-py_driver"), "-u", "-a", name, "-m", "custom"]
-            driver += ["-P", str(pes), "-o", model]
+            driver += ["-P", pes, "-o", model]
         server = subprocess.Popen(
             [find_program("i-pi"), "input.xml"],
             cwd=directory,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
-            env=quiet_environment(),
+            env={**quiet_environment(), "PYTHONPATH": str(ROOT)},
         )
         while not Path(f"/tmp/ipi_{name}").exists():
             time.sleep(0.05)
@@ -84,7 +101,7 @@ def run(variant: str, beads: int, args: argparse.Namespace) -> float:
             cwd=directory,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            env=quiet_environment(),
+            env={**quiet_environment(), "PYTHONPATH": str(ROOT)},
         )
         output, _ = server.communicate(timeout=600)
         # The stock driver spins for ever when the server closes without EXIT.
