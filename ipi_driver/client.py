@@ -20,6 +20,7 @@ from ipi_driver.connection import Connection, Endpoint, ServerClosedError
 from ipi_driver.evaluate import Evaluation, Evaluator
 from ipi_driver.extras import (
     COEFFICIENTS,
+    POLAR_TENSORS,
     CoefficientFile,
     encode_extras,
     requested_properties,
@@ -276,12 +277,16 @@ class Driver:
     ) -> list[bytes]:
         """The JSON of every structure, with what the server's ``<parameters>`` ask for."""
         wanted = requested_properties(connection.init.parameters if connection.init else {})
-        if COEFFICIENTS not in wanted:
-            return encode_extras(result, domain=domain)
-        if self._coefficients is None:
-            self._coefficients = CoefficientFile(self._directory)
-            logger.info("density coefficients go to %s", self._coefficients.path)
-        return encode_extras(result, self._coefficients.append(result), domain)
+        identities = None
+        if COEFFICIENTS in wanted:
+            if self._coefficients is None:
+                self._coefficients = CoefficientFile(self._directory)
+                logger.info("density coefficients go to %s", self._coefficients.path)
+            identities = self._coefficients.append(result)
+        tensors = None
+        if POLAR_TENSORS in wanted and connection.request is not None:
+            tensors = self._evaluator.polar_tensors(connection.request.positions)
+        return encode_extras(result, identities, domain, tensors)
 
     def _check_first(self, connection: Connection, request: PositionData) -> None:
         if connection.init is not None:

@@ -8,6 +8,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+# Large against the rounding of float32 networks (1e-6 e·bohr in a dipole), small against the
+# curvature of the dipole: either error is below 1e-3 e.
+DISPLACEMENT_BOHR = 0.01
+
 
 class ModelPrediction(Protocol):
     """What the driver reads of a prediction: float64 arrays in atomic units."""
@@ -136,3 +140,24 @@ class Evaluator:
         self.calls += 1
         self.structures += len(structures)
         return results
+
+    def polar_tensors(self, positions: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Atomic polar tensors ∂μ/∂R by central differences, in one model call.
+
+        Parameters
+        ----------
+        positions : (n_batch, n_atoms, 3) float64, bohr
+
+        Returns
+        -------
+        (n_batch, 3 n_atoms, 3) float64, e
+            ``[b, 3 A + i, x]`` = ∂μ_x/∂R_{A,i}; the sum over the atoms A is the charge times the
+            unit matrix.
+        """
+        n_batch, n_atoms, _ = positions.shape
+        n = 3 * n_atoms
+        steps = np.eye(n).reshape(n, n_atoms, 3) * DISPLACEMENT_BOHR
+        displaced = positions[:, None, None] + np.stack([steps, -steps], axis=1)
+        (evaluation,) = self.evaluate([displaced.reshape(-1, n_atoms, 3)])
+        dipoles = evaluation.dipoles.reshape(n_batch, n, 2, 3)
+        return np.asarray((dipoles[:, :, 0] - dipoles[:, :, 1]) / (2.0 * DISPLACEMENT_BOHR))

@@ -7,7 +7,7 @@ in every frame, the numbers finite (the guard has looked), the bytes ASCII.
 A server asks for more than the dipole in its input, typically on a second socket of weight 0, which
 i-PI evaluates only at the steps that write it::
 
-    <parameters>{ properties: coefficients }</parameters>
+    <parameters>{ properties: coefficients polar_tensors }</parameters>
 """
 
 import json
@@ -21,7 +21,8 @@ from densnet.errors import DataError, InputError
 from ipi_driver.evaluate import Evaluation
 
 COEFFICIENTS = "coefficients"
-KNOWN_PROPERTIES = (COEFFICIENTS,)
+POLAR_TENSORS = "polar_tensors"
+KNOWN_PROPERTIES = (COEFFICIENTS, POLAR_TENSORS)
 
 
 def requested_properties(parameters: Mapping[str, str]) -> frozenset[str]:
@@ -46,6 +47,7 @@ def encode_extras(
     evaluation: Evaluation,
     coefficient_ids: list[tuple[int, int]] | None = None,
     domain: NDArray[np.float64] | None = None,
+    polar_tensors: NDArray[np.float64] | None = None,
 ) -> list[bytes]:
     """Return one JSON object a structure, ``{"dipole": [x, y, z]}`` in e·bohr.
 
@@ -58,6 +60,8 @@ def encode_extras(
         From :meth:`CoefficientFile.append`; they become ``"coefficients_id"``.
     domain : (n_batch,) float64, optional
         From :meth:`ipi_driver.domain.Domain.measure`; they become ``"domain"``.
+    polar_tensors : (n_batch, 3 n_atoms, 3) float64, e, optional
+        From :meth:`ipi_driver.evaluate.Evaluator.polar_tensors`; as ``"polar_tensors"``.
     """
     frames: list[dict[str, object]] = [{"dipole": row} for row in evaluation.dipoles.tolist()]
     if coefficient_ids is not None:
@@ -66,6 +70,9 @@ def encode_extras(
     if domain is not None:
         for frame, distance in zip(frames, domain.tolist(), strict=True):
             frame["domain"] = distance
+    if polar_tensors is not None:
+        for frame, tensors in zip(frames, polar_tensors.tolist(), strict=True):
+            frame["polar_tensors"] = tensors
     return [json.dumps(frame, allow_nan=False).encode("ascii") for frame in frames]
 
 

@@ -19,6 +19,7 @@ from ipi_driver.connection import Endpoint
 from ipi_driver.evaluate import Evaluator
 from ipi_driver.guard import Guard, Limits
 from tests.ipi_driver.elastic_ethanol import (
+    CHARGES,
     NUMBERS,
     POSITIONS,
     ElasticEthanol,
@@ -219,6 +220,24 @@ def test_several_connections_are_answered_by_one_model_call(
     outcome.join()
     # A loaded machine may split a step; most calls answer all four.
     assert np.mean(model.batch_sizes) > 2.0
+
+
+def test_a_server_that_asks_for_polar_tensors_gets_them(
+    listener: socket.socket, tmp_path: Path
+) -> None:
+    def script(listener: socket.socket) -> None:
+        server = accept(listener)
+        greet(server, " properties : polar_tensors , ")
+        server.ask(frames(1))
+        (extras,) = server.answer(1, 9).extras
+        assert set(extras) == {"dipole", "polar_tensors"}
+        tensors = np.array(extras["polar_tensors"]).reshape(9, 3, 3)
+        np.testing.assert_allclose(tensors[:, 1, 1], CHARGES, atol=1e-12)
+        server.exit()
+
+    outcome = Outcome(script, listener)
+    assert build_driver(listener, tmp_path).run() == ExitCode.FINISHED
+    outcome.join()
 
 
 def test_a_server_that_vanishes_ends_the_driver(listener: socket.socket, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from ipi_driver.evaluate import Evaluator
 from ipi_driver.extras import encode_extras
-from tests.ipi_driver.elastic_ethanol import NUMBERS, POSITIONS, ElasticEthanol
+from tests.ipi_driver.elastic_ethanol import CHARGES, NUMBERS, POSITIONS, ElasticEthanol
 from tests.tolerances import ROUNDING
 
 
@@ -44,6 +44,15 @@ def test_duplicates_in_the_middle_keep_their_places(rng: np.random.Generator) ->
     (result,) = Evaluator(ElasticEthanol(), NUMBERS).evaluate([frames])
     expected = ElasticEthanol().evaluate(NUMBERS, frames).energy
     np.testing.assert_allclose(result.energies, expected, atol=ROUNDING)
+
+
+def test_polar_tensors_of_point_charges_are_their_charges(rng: np.random.Generator) -> None:
+    model = ElasticEthanol()
+    tensors = Evaluator(model, NUMBERS).polar_tensors(structures(2, rng))
+    assert model.batch_sizes == [2 * 2 * 27]
+    expected = np.repeat(CHARGES, 3)[:, None] * np.tile(np.eye(3), (9, 1))
+    # The dipole is linear in the positions: rounding over the displacement.
+    np.testing.assert_allclose(tensors, np.stack([expected] * 2), atol=1e-12)
 
 
 def test_dipoles_survive_the_json_exactly(rng: np.random.Generator) -> None:
