@@ -92,3 +92,32 @@ def test_an_infrared_segment_starts_from_a_thermalised_checkpoint(tmp_path: Path
     run_template(inputs / "ir-segment.xml", tmp_path)
     rows = (tmp_path / "ir-segment.dipole_0").read_text()
     assert "Step:           0" in rows
+
+
+def test_a_frame_that_the_guard_refuses_ends_the_run_with_a_restart(tmp_path: Path) -> None:
+    template = TEMPLATES[0].with_name("nve.xml")
+    (arguments,) = prepare(template, tmp_path)
+    path = tmp_path / "nve.xml"
+    # Far too hot: a bond breaks within some hundred steps.
+    text = path.read_text().replace("'kelvin'>300<", "'kelvin'>60000<")
+    path.write_text(text.replace("<total_steps>2<", "<total_steps>100000<"))
+    environment = {**quiet_environment(), "PYTHONPATH": str(ROOT)}
+    driver = subprocess.Popen(
+        [sys.executable, elastic_ethanol.__file__, "elastic", *arguments, "--log", "driver.log"],
+        cwd=tmp_path,
+        env=environment,
+    )
+    done = subprocess.run(
+        [find_program("i-pi"), path.name],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=environment,
+        check=False,
+    )
+    assert driver.wait(10.0) == 3
+    assert done.returncode == 0
+    assert "nothing was sent" in (tmp_path / "driver.log").read_text()
+    assert (tmp_path / "RESTART").is_file()
+    assert len(list(tmp_path.glob("densnet-driver-refused-*.xyz"))) == 1
