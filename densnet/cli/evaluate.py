@@ -29,6 +29,10 @@ other errors are still reported and the table says that the density's is missing
 """
 
 
+# Frames of each temperature whose density is drawn.
+PARITY_FRAMES = 10
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the verb."""
     parser.add_argument("model", help="name of a shipped model, or a bundle (folder or zip)")
@@ -84,7 +88,9 @@ def run(args: argparse.Namespace) -> int:
             "densnet label keeps them"
         )
     if args.output is not None:
-        console.print(f"parity pictures: {draw_parity(frames, predictions, args.output)}")
+        density_frames = args.density_frames if with_density else 0
+        picture = draw_parity(model, frames, predictions, density_frames, args.output)
+        console.print(f"parity pictures: {picture}")
     write_json(
         args.json,
         {
@@ -182,8 +188,18 @@ def error_table(
     return table
 
 
-def draw_parity(frames: "Frames", predictions: "Predictions", folder: Path) -> Path:
-    """Draw energy, forces and dipole, one colour a temperature."""
+def draw_parity(
+    model: "Model",
+    frames: "Frames",
+    predictions: "Predictions",
+    density_frames: int,
+    folder: Path,
+) -> Path:
+    """Draw energy, forces, dipole and density, one colour a temperature."""
+    import numpy as np
+
+    from densnet.evaluation.density_error import spread_over
+    from densnet.evaluation.density_parity import sample_difference_density
     from densnet.evaluation.frame_errors import by_temperature
     from densnet.plots import ParityPanel, parity
     from densnet.units import AU_DEBYE, HARTREE_BOHR_MEV_ANGSTROM, HARTREE_MEV
@@ -199,6 +215,23 @@ def draw_parity(frames: "Frames", predictions: "Predictions", folder: Path) -> P
         sets = {label: (reference[mask], found[mask]) for label, mask in masks}
         return ParityPanel(title, unit, sets, error_unit="m" + unit, error_factor=1e3)
 
+    density_panels = []
+    if density_frames > 0:
+        sets = {}
+        for label, mask in masks:
+            index = np.flatnonzero(mask)[spread_over(int(mask.sum()), PARITY_FRAMES)]
+            sets[label] = sample_difference_density(
+                model.basis, frames.subset(index), predictions.coefficients[index]
+            )
+        density_panels = [
+            ParityPanel(
+                "Density minus free atoms",
+                "e/bohr³",
+                sets,
+                error_unit="10⁻³ e/bohr³",
+                error_factor=1e3,
+            )
+        ]
     return parity(
         [
             panel(
@@ -209,6 +242,7 @@ def draw_parity(frames: "Frames", predictions: "Predictions", folder: Path) -> P
             ),
             panel("Forces", "eV/Å", frames.forces * force_unit, predictions.forces * force_unit),
             panel("Dipole", "D", frames.dipole * AU_DEBYE, predictions.dipole * AU_DEBYE),
+            *density_panels,
         ],
         folder / "parity.png",
     )

@@ -7,6 +7,7 @@ import pytest
 
 from densnet.data.store import FrameFile
 from densnet.evaluation.density_error import compute_frame_errors, spread_over, summarize_errors
+from densnet.evaluation.density_parity import sample_difference_density
 from densnet.evaluation.frame_errors import (
     Predictions,
     by_temperature,
@@ -63,3 +64,14 @@ def test_the_shipped_ethanol_passes_its_gates_on_unseen_frames(frames):
     )
     assert density.predicted <= 0.6
     assert density.floor < density.predicted < density.baseline
+
+
+def test_points_of_the_parity_picture_agree_for_the_fitted_density(frames):
+    basis = load_model("ethanol").basis
+    few = frames.subset(np.arange(2))
+    reference, fitted = sample_difference_density(basis, few, few.coefficients, points_per_frame=50)
+    assert reference.shape == fitted.shape == (100,)
+    # The density moves by some 0.05 e/bohr³ on bonding; the fit leaves a few percent of it.
+    assert np.abs(fitted - reference).mean() < 0.1 * np.abs(reference).mean()
+    again, _ = sample_difference_density(basis, few, few.coefficients, points_per_frame=50)
+    np.testing.assert_array_equal(again, reference)
