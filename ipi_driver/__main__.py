@@ -1,7 +1,7 @@
 """``densnet-driver``: serve a model to i-PI.
 
-Exit statuses: 0 the server ended the run; 2 wrong input or first frame; 3 a frame was refused by
-the guard; 4 no server, or it vanished; 5 not the i-PI protocol; 130, 143 interrupted.
+Exit statuses: 0 the server ended the run; 1 a defect; 2 wrong input or first frame; 3 a frame was
+refused by the guard; 4 no server, or it vanished; 5 not the i-PI protocol; 130, 143 interrupted.
 """
 
 import argparse
@@ -28,8 +28,9 @@ def build_parser() -> argparse.ArgumentParser:
         prog="densnet-driver",
         description="Serve a DenSNet model to i-PI: energy, forces, virial and dipole.",
         epilog="Start it before or after `i-pi input.xml`; it ends when i-PI ends. Exit statuses: "
-        "0 i-PI ended the run, 2 wrong input or first frame, 3 a frame was refused by the guard, "
-        "4 no server or it vanished, 5 not the i-PI protocol, 130 and 143 interrupted.",
+        "0 i-PI ended the run, 1 a defect (see the log), 2 wrong input or first frame, 3 a frame "
+        "was refused by the guard, 4 no server or it vanished, 5 not the i-PI protocol, 130 and "
+        "143 interrupted.",
     )
     parser.add_argument("model", help="name of a shipped model (ethanol) or path of a bundle")
     where = parser.add_argument_group("server (any of them, repeated for several servers)")
@@ -146,7 +147,12 @@ def main(
         logger.error("%s", error)
         sys.stderr.write(f"densnet-driver: {error}\n")
         return ExitCode.BAD_INPUT
-    return driver.run()
+    try:
+        return driver.run()
+    except Exception:
+        # Into the log, where the user looks; the status tells i-PI's keeper to try again.
+        logger.exception("the driver failed; this is a defect of densnet")
+        return ExitCode.FAILED
 
 
 def build_driver(args: argparse.Namespace, model: Model) -> Driver:

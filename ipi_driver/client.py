@@ -45,6 +45,7 @@ class ExitCode(IntEnum):
     """Exit statuses of ``densnet-driver``."""
 
     FINISHED = 0
+    FAILED = 1
     BAD_INPUT = 2
     GUARD = 3
     NO_SERVER = 4
@@ -270,6 +271,14 @@ class Driver:
                 connection.reply(result, self._encode_extras(connection, result, domain))
             except ServerClosedError as error:
                 self._lose(connection, error)
+                continue
+            if not connection.served:
+                connection.served = True
+                # Whoever restarts drivers looks for these words: this one got somewhere.
+                logger.info(
+                    "the first frame of %s is the model's molecule and has been answered",
+                    connection.endpoint,
+                )
         self._report.count(results)
 
     def _encode_extras(
@@ -297,7 +306,6 @@ class Driver:
         for positions in request.positions:
             check_structure(self._template, positions)
         connection.checked = True
-        logger.info("the first frame of %s is the model's molecule", connection.endpoint)
 
     def _place_of(self, connection: Connection) -> Place:
         return next(place for place in self._places if place.connection is connection)

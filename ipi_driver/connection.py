@@ -112,6 +112,7 @@ class Connection:
         self.request: PositionData | None = None
         self.init: Init | None = None
         self.checked = False
+        self.served = False
         self._decoder = Decoder(n_atoms, shared_memory=endpoint.shared_memory)
         self._segments: Segments | None = None
         self._socket = endpoint.connect()

@@ -24,7 +24,7 @@ DRIVER_ERRORS = "driver.err"
 # Drivers that die one after another before they have served a frame have a reason that another
 # start does not cure.
 MAX_EARLY_DEATHS = 5
-SERVED = b"the first frame of"
+SERVED = b"has been answered"
 # i-PI's only thread that talks to drivers has ended with an exception; the rest waits for it.
 HUNG = b"Exception in thread poll_"
 # Statuses of densnet-driver that say: do not start me again (see ipi_driver.client.ExitCode).
@@ -224,7 +224,7 @@ class DriverProcess:
         self.start()
 
     def _has_served(self) -> bool:
-        """Whether the last one got as far as checking a first frame."""
+        """Whether the last one has answered a frame."""
         path = self.directory / DRIVER_LOG
         return path.is_file() and SERVED in path.read_bytes()[self._log_offset :]
 

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -146,24 +145,21 @@ def test_killed_drivers_are_replaced_and_leave_no_trace(
 ) -> None:
     settings, directory, manifest = reference
     run = tmp_path / "run"
-    stopped = threading.Event()
     killed: list[int] = []
 
-    def kill_now_and_then() -> None:
-        while len(killed) < 4 and not stopped.wait(0.3):
-            for pid in driver_pids(run):
+    def kill_whoever_serves(progress: Progress) -> None:
+        log = "".join(path.read_text() for path in run.glob("*/driver.log"))
+        # Each driver says once that it serves: not the one that is still starting.
+        if len(killed) < 4 and log.count("has been answered") > len(killed):
+            for pid in pids_of(elastic_ethanol.__file__.encode(), run):
                 os.kill(pid, signal.SIGKILL)
                 killed.append(pid)
 
-    killer = threading.Thread(target=kill_now_and_then, daemon=True)
     start_run(settings, MOLECULE, run, ("densnet", "md"))
-    killer.start()
-    try:
-        disturbed = continue_run(settings, MOLECULE, run, driver_program=DRIVER)
-    finally:
-        stopped.set()
-        killer.join(5.0)
-    assert len(killed) >= 3
+    disturbed = continue_run(
+        settings, MOLECULE, run, driver_program=DRIVER, on_progress=kill_whoever_serves
+    )
+    assert killed
     assert dipoles_of(disturbed, run) == dipoles_of(manifest, directory)
 
 
@@ -183,14 +179,6 @@ def test_a_killed_server_is_continued_from_its_checkpoint(
         continue_run(settings, MOLECULE, run, driver_program=DRIVER, on_progress=kill_server)
     continued = continue_run(settings, MOLECULE, run, driver_program=DRIVER)
     assert dipoles_of(continued, run) == dipoles_of(manifest, directory)
-
-
-def driver_pids(run: Path) -> list[int]:
-    """Processes of the test's driver that have connected."""
-    logs = list(run.glob("*/driver.log"))
-    if not logs or "first frame" not in logs[0].read_text().rpartition("INFO model")[2]:
-        return []
-    return pids_of(elastic_ethanol.__file__.encode(), run)
 
 
 def pids_of(program: bytes, run: Path) -> list[int]:

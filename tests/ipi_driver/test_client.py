@@ -13,6 +13,7 @@ import pytest
 
 from densnet.errors import InputError
 from densnet.units import BOHR_ANGSTROM
+from ipi_driver.__main__ import main
 from ipi_driver.checks import Template
 from ipi_driver.client import Driver, ExitCode
 from ipi_driver.connection import Endpoint
@@ -365,6 +366,33 @@ def test_a_poisoned_result_never_reaches_the_wire(listener: socket.socket, tmp_p
     assert build_driver(listener, tmp_path, Poisoned()).run() == ExitCode.GUARD
     outcome.join()
     assert len(list((tmp_path / "refused").glob("*.xyz"))) == 1
+
+
+def test_a_defect_is_logged_and_has_a_status_of_its_own(
+    listener: socket.socket, tmp_path: Path
+) -> None:
+    class Broken(ElasticEthanol):
+        def evaluate(
+            self, numbers: np.ndarray, positions: np.ndarray, cell: np.ndarray | None = None
+        ) -> ElasticPrediction:
+            if self.batch_sizes:
+                raise RuntimeError("a defect")
+            return super().evaluate(numbers, positions, cell)
+
+    def script(listener: socket.socket) -> None:
+        server = accept(listener)
+        greet(server)
+        server.ask(frames(1))
+        with pytest.raises(ConnectionError):
+            server.answer(1, 9)
+        server.socket.close()
+
+    outcome = Outcome(script, listener)
+    name = listener.getsockname()
+    where = ["--unix", name] if isinstance(name, str) else ["--tcp", f"localhost:{name[1]}"]
+    log = tmp_path / "driver.log"
+    assert main(["broken", *where, "--log", str(log)], lambda args: Broken()) == ExitCode.FAILED
+    outcome.join()
 
 
 def test_a_foreign_server_is_a_protocol_error(listener: socket.socket, tmp_path: Path) -> None:
