@@ -20,13 +20,14 @@ KERNEL_SOURCES := $(shell find cpp -name '*.cpp' -o -name '*.hpp' -o -name '*.h'
 # One thread a process: for small molecules more of them are slower (README, "Threads").
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help run test lint bench clean
+.PHONY: help run test lint bench asan clean
 
 help:
 	@echo "make run    set up, then ethanol dynamics through i-PI with the shipped model, then its IR spectrum"
 	@echo "make test   set up, then all tests"
 	@echo "make lint   set up, then ruff (format and rules) and mypy"
 	@echo "make bench  set up, then the benchmarks"
+	@echo "make asan   the kernel's own checks under the address and undefined-behaviour sanitizers"
 	@echo "make clean  remove the environment, builds and caches (runs/ stays)"
 
 # Eight microcanonical trajectories from thermalised starts, on two cores, then their IR spectrum.
@@ -47,6 +48,22 @@ lint: $(INSTALLED)
 bench: $(INSTALLED)
 	$(BIN)/python tests/benchmarks/model_call.py
 	$(BIN)/densnet bench kernel
+
+ASAN_FLAGS := -std=c++17 -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
+  -fno-sanitize-recover=undefined -Icpp/include
+ASAN_SOURCES := $(wildcard cpp/src/*.cpp) cpp/tests/exercise.cpp
+ASAN_OBJECTS := $(patsubst %.cpp,build/asan/%.o,$(ASAN_SOURCES))
+
+asan:
+	@$(MAKE) --no-print-directory -j2 build/asan/exercise
+	build/asan/exercise
+
+build/asan/exercise: $(ASAN_OBJECTS)
+	$(CXX) $(ASAN_FLAGS) $^ -o $@ -lpthread
+
+build/asan/%.o: %.cpp $(KERNEL_SOURCES)
+	@mkdir -p $(dir $@)
+	$(CXX) $(ASAN_FLAGS) -c $< -o $@
 
 # The CPU build carries the version suffix +cpu and is looked for where pip is configured to look,
 # then in PyTorch's own index; PyPI's plain build (with CUDA, some gigabytes) comes last.

@@ -41,7 +41,8 @@ void metric_vjp(Metric metric, const Structures& structures, const double* weigh
 void metric_apply(Metric metric, const Structures& structures, const double* coefficients,
                   int n_threads, double* out);
 
-// M c, and the gradient of cᵀM c with respect to positions and exponents.
+// M c, and the gradient of cᵀM c with respect to positions and exponents. Atoms at the very same place
+// take no part in each other's position gradient: it comes from the direction between them.
 void quadratic_gradient(Metric metric, const Structures& structures, const double* coefficients,
                         int n_threads, double* applied, double* by_position, double* by_exponent);
 
