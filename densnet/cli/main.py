@@ -26,7 +26,7 @@ SUMMARIES = {
     "cube": "the electron density of a geometry as a cube file",
     "ipi": "write and check i-PI input files",
     "doctor": "what is installed, what is missing, and how to get it",
-    "bench": "time a model call, the integrals, the driver",
+    "bench": "time the integrals against libcint",
 }
 
 EPILOG = """\

@@ -107,9 +107,7 @@ def test_a_driver_that_dies_at_once_is_not_started_for_ever(tmp_path: Path) -> N
 
 
 def test_a_driver_that_has_served_may_die_often(tmp_path: Path) -> None:
-    code = (
-        "import os; open('driver.log', 'a').write('x has been answered'); os.abort()"
-    )
+    code = "import os; open('driver.log', 'a').write('x has been answered'); os.abort()"
     driver = DriverProcess(tmp_path, (sys.executable, "-S", "-c", code))
     driver.start()
     end = time.monotonic() + 30.0
