@@ -7,20 +7,29 @@ from pathlib import Path
 import pytest
 
 from densnet.cli.main import available_verbs, load_verb
+from densnet.configuration import load_yaml
+from densnet.reference.run_label import LabelConfig
+from densnet.reference.run_sample import SampleConfig
+from densnet.training import TrainingConfig
 from ipi_driver.__main__ import build_parser as driver_parser
 
 ROOT = Path(__file__).parents[1]
+COMMAND = re.compile(r"densnet [a-z]")
+CONFIGURATIONS = sorted((ROOT / "examples").rglob("*.yaml"))
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "examples").rglob("*.md"))]
 
 
 def commands() -> list[tuple[str, str]]:
-    """Document and text of every ``densnet VERB …`` in a code block."""
+    """Document and text of every ``densnet VERB …`` in a code block, and of those with arguments
+    in a sentence or a table."""
     found = []
     for document in DOCUMENTS:
-        blocks = re.findall(r"^```[a-z]*\n(.*?)^```", document.read_text("utf-8"), re.M | re.S)
-        for line in "\n".join(blocks).replace("\\\n", " ").splitlines():
-            if line.strip().startswith("densnet "):
-                found.append((document.name, line.strip()))
+        text = document.read_text("utf-8")
+        blocks = re.findall(r"^```[a-z]*\n(.*?)^```", text, re.M | re.S)
+        lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+        prose = re.sub(r"^```[a-z]*\n.*?^```", "", text, flags=re.M | re.S)
+        lines += re.findall(r"`(densnet [a-z]+ [^`]+)`", prose)
+        found += [(document.name, line.strip()) for line in lines if COMMAND.match(line.strip())]
     return found
 
 
@@ -30,6 +39,12 @@ def test_every_command_of_the_documents_is_understood(document: str, line: str) 
     assert words[0] in available_verbs(), f"{document} mentions {words[0]!r}"
     _, parser = load_verb(words[0])
     parser.parse_args(words[1:])
+
+
+@pytest.mark.parametrize("path", CONFIGURATIONS, ids=lambda path: path.name)
+def test_every_configuration_of_the_examples_is_valid(path: Path) -> None:
+    kinds = {"sample.yaml": SampleConfig, "label.yaml": LabelConfig}
+    load_yaml(path, kinds.get(path.name, TrainingConfig))
 
 
 def test_every_driver_command_of_the_documents_is_understood() -> None:
