@@ -5,6 +5,7 @@ doublewell_1D. See ipi_conformance.py, which puts it on PATH under i-PI's names.
 """
 
 import argparse
+import json
 import sys
 import time
 
@@ -13,10 +14,10 @@ from numpy.typing import NDArray
 
 from ipi_driver.connection import Connection, Endpoint, ServerClosedError
 from ipi_driver.evaluate import Evaluation
-from ipi_driver.extras import encode_extras
 
-# The double well of i-PI's tests: A x² + B x⁴, atomic units.
-WELL_A, WELL_B = -0.00476705894242374, 0.0005980249683218661
+# The double well of i-PI's tests: A x² + B x⁴, atomic units; their references were made with these
+# numbers in single precision.
+WELL_A, WELL_B = float(np.float32(-0.00476705894242374)), float(np.float32(0.0005980249683218661))
 # Its transverse harmonic constant: a proton at 3800 cm⁻¹.
 WELL_K = 1836 * (3800.0 / 219323.0) ** 2
 
@@ -52,6 +53,20 @@ def potential(
     return energies, forces, virials
 
 
+def describe(model: str, positions: NDArray[np.float64]) -> list[bytes]:
+    """Extras; the double well has a dipole (x³, −y³, z³) and a friction q qᵀ of eight decimals."""
+    if model != "doublewell_1D":
+        return [b'{"dipole": [0.0, 0.0, 0.0]}'] * len(positions)
+    texts = []
+    for structure in positions:
+        dipole = ((structure**3) * [1.0, -1.0, 1.0]).sum(axis=0)
+        flat = structure.ravel()
+        friction = np.round(np.outer(flat, flat), 8)
+        extras = {"dipole": np.round(dipole, 8).tolist(), "friction": friction.tolist()}
+        texts.append(json.dumps(extras).encode("ascii"))
+    return texts
+
+
 def serve(connection: Connection, model: str, parameters: list[float]) -> None:
     while not connection.ended:
         connection.receive()
@@ -60,7 +75,7 @@ def serve(connection: Connection, model: str, parameters: list[float]) -> None:
             energies, forces, virials = potential(model, parameters, positions)
             dipoles = np.zeros((len(positions), 3))
             result = Evaluation(energies, np.ascontiguousarray(forces), virials, dipoles)
-            connection.reply(result, encode_extras(result))
+            connection.reply(result, describe(model, positions))
 
 
 def main() -> None:
