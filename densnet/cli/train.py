@@ -61,7 +61,8 @@ def run(args: argparse.Namespace) -> int:
         TimeRemainingColumn(),
         TextColumn("{task.fields[errors]}"),
     )
-    with ProgressBar(*columns, console=console, speed_estimate_period=600.0) as bar:
+    silent = not training.group.is_first
+    with ProgressBar(*columns, console=console, speed_estimate_period=600.0, disable=silent) as bar:
         tasks: dict[str, object] = {}
 
         def report(progress: "Progress") -> None:
