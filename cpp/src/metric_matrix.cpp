@@ -39,7 +39,7 @@ BlockScratch& thread_scratch() {
 }
 
 // A result beyond this many bytes does not stay in the caches.
-constexpr std::size_t kStreamedBytes = std::size_t{32} << 20;
+constexpr std::size_t kStreamedBytes = std::size_t{16} << 20;
 
 // The atom with itself: a block that was computed with the basis.
 void copy_on_site(Metric metric, const Basis& basis, int species, bool zeroed, double* out,

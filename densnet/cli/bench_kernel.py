@@ -166,9 +166,13 @@ def functions_of(
             ),
             "libcint": matrix_and_derivative,
         }
-    # points as a DFT grid has them: dense around the nuclei, some far out
-    nuclei = r[rng.integers(len(r), size=N_POINTS)]
-    points = nuclei + rng.normal(size=(N_POINTS, 3)) * rng.exponential(2.0, size=(N_POINTS, 1))
+    # ordered as a DFT grid: atom by atom, shell by shell from the nucleus outwards
+    share = np.arange(N_POINTS) * len(r) // N_POINTS
+    directions = rng.normal(size=(N_POINTS, 3))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    radii = rng.gamma(2.0, 1.5, size=N_POINTS)
+    radii = radii[np.lexsort((radii, share))]
+    points = r[share] + radii[:, None] * directions
     with_gradient = quantity.endswith("gradient")
     ours_on_points = density_and_gradient_on_points if with_gradient else density_on_points
     return {

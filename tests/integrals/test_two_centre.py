@@ -144,7 +144,7 @@ def test_threads_and_given_memory_do_not_change_the_result(
 
 @metrics
 def test_large_matrices_equal_their_small_blocks(metric: str) -> None:
-    """Beyond 32 MiB results are written past the caches, and distant blocks may not be written."""
+    """Beyond 16 MiB results are written past the caches, and distant blocks may not be written."""
     basis = DensityBasis("d", {1: tuple(Shell(2, (a,)) for a in (0.4, 0.9, 2.0, 5.0))}, {})
     positions = np.array([[4.0 * k, 0.3 * (k % 3), 0.1 * (k % 2)] for k in range(120)])
     large = MATRICES[metric](basis, np.ones(120, dtype=int), positions)

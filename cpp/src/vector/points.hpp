@@ -42,7 +42,9 @@ template <int L, bool GRADIENTS>
 static bool contract(const FormGroup& group, const double* coefficients, const Separation& at, V* sum,
                      V* slope) {
     constexpr int N = 2 * L + 1;
-    for (int m = 0; m < N; ++m) sum[m] = slope[m] = set1(0.0);
+    // Local, so that they stay in registers: writing through a pointer might change the basis.
+    V total[N], rate[N];
+    for (int m = 0; m < N; ++m) total[m] = rate[m] = set1(0.0);
     bool reached = false;
     for (int k = 0; k < group.n_primitives; ++k) {
         const double a = group.exponents[k];
@@ -53,9 +55,13 @@ static bool contract(const FormGroup& group, const double* coefficients, const S
         const V d = set1(-2.0 * a) * e;
 #pragma GCC unroll 16
         for (int m = 0; m < N; ++m) {
-            sum[m] = fma(set1(c[m]), e, sum[m]);
-            if (GRADIENTS) slope[m] = fma(set1(c[m]), d, slope[m]);
+            total[m] = fma(set1(c[m]), e, total[m]);
+            if (GRADIENTS) rate[m] = fma(set1(c[m]), d, rate[m]);
         }
+    }
+    for (int m = 0; m < N; ++m) {
+        sum[m] = total[m];
+        slope[m] = rate[m];
     }
     return reached;
 }

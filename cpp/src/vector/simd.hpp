@@ -208,20 +208,17 @@ DENSNET_INLINE V exponential(V x) {
     const V y = max(x, set1(-700.0));
     const V n = round(y * set1(1.4426950408889634074));
     const V r = fnma(n, set1(1.90821492927058770002e-10), fnma(n, set1(0.693147180369123816490), y));
-    V s = set1(1.6059043836821614599e-10);
-    s = fma(s, r, set1(2.0876756987868098979e-9));
-    s = fma(s, r, set1(2.5052108385441718775e-8));
-    s = fma(s, r, set1(2.7557319223985890653e-7));
-    s = fma(s, r, set1(2.7557319223985892511e-6));
-    s = fma(s, r, set1(2.4801587301587301566e-5));
-    s = fma(s, r, set1(1.9841269841269841253e-4));
-    s = fma(s, r, set1(1.3888888888888889419e-3));
-    s = fma(s, r, set1(8.3333333333333332177e-3));
-    s = fma(s, r, set1(4.1666666666666664354e-2));
-    s = fma(s, r, set1(1.6666666666666665741e-1));
-    s = fma(s, r, set1(0.5));
-    s = fma(s, r, set1(1.0));
-    s = fma(s, r, set1(1.0));
+    // Neighbouring terms first: the chain of dependent operations is half as long as Horner's.
+    const V r2 = r * r, r4 = r2 * r2;
+    const V c01 = fma(set1(1.0), r, set1(1.0));
+    const V c23 = fma(set1(1.6666666666666665741e-1), r, set1(0.5));
+    const V c45 = fma(set1(8.3333333333333332177e-3), r, set1(4.1666666666666664354e-2));
+    const V c67 = fma(set1(1.9841269841269841253e-4), r, set1(1.3888888888888889419e-3));
+    const V c89 = fma(set1(2.7557319223985892511e-6), r, set1(2.4801587301587301566e-5));
+    const V cab = fma(set1(2.5052108385441718775e-8), r, set1(2.7557319223985890653e-7));
+    const V ccd = fma(set1(1.6059043836821614599e-10), r, set1(2.0876756987868098979e-9));
+    const V low = fma(c23, r2, c01), middle = fma(c67, r2, c45), high = fma(cab, r2, c89);
+    const V s = fma(fma(fma(ccd, r4, high), r4, middle), r4, low);
     return select(alive, scale(s, n), set1(0.0));
 }
 
