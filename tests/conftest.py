@@ -1,6 +1,7 @@
 """What all tests share: one thread, and a seed, so that a failure repeats."""
 
 import os
+import signal
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -9,6 +10,9 @@ import numpy as np
 import pytest
 
 matplotlib.use("Agg")
+# A shell starts background jobs with SIGINT ignored, and children inherit that: then no Ctrl-C of a
+# test would reach anything. With a handler here, children start with the default again.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

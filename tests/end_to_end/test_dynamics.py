@@ -32,6 +32,9 @@ MOLECULE = Molecule("elastic", "0" * 64, tuple(SYMBOLS), tuple(NUMBERS.tolist())
 # A velocity-Verlet step of 0.5 fs on C–H and O–H stretches conserves energy to a few tenths of a
 # meV an atom; a wrong force sign, unit or order breaks this at once.
 CONSERVED_MEV_ATOM = 1.0
+# Checkpoints are exact, but i-PI's sums depend on how its arrays lie in memory: a last bit may
+# differ after a restart, and the difference grows. A lost or repeated step would show as 1e-2.
+SAME_TRAJECTORY = 1e-7
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +64,17 @@ def dipoles_of(manifest: RunManifest, directory: Path) -> list[dict[int, tuple[f
     ]
 
 
+def assert_same_dipoles(
+    found: list[dict[int, tuple[float, ...]]], expected: list[dict[int, tuple[float, ...]]]
+) -> None:
+    """The same steps, and at each the same dipole."""
+    assert [list(rows) for rows in found] == [list(rows) for rows in expected]
+    for first, second in zip(found, expected, strict=True):
+        np.testing.assert_allclose(
+            list(first.values()), list(second.values()), atol=SAME_TRAJECTORY
+        )
+
+
 def complete(settings: Settings, directory: Path) -> RunManifest:
     start_run(settings, MOLECULE, directory, ("densnet", "md"))
     return continue_run(settings, MOLECULE, directory, driver_program=DRIVER)
@@ -72,7 +86,7 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, Path,
     os.environ["PYTHONPATH"] = str(Path(__file__).parents[2])
     directory = tmp_path_factory.mktemp("reference") / "run"
     settings = Settings(
-        "elastic", steps=1300, replicas=2, thermalise_steps=0, dipole_stride=2, position_stride=100
+        "elastic", steps=2200, replicas=2, thermalise_steps=0, dipole_stride=2, position_stride=100
     )
     return settings, directory, complete(settings, directory)
 
@@ -132,12 +146,12 @@ def test_an_interrupted_and_resumed_run_equals_an_undisturbed_one(
     assert not RunManifest.load(run).finished
     resumed = continue_run(settings, MOLECULE, run, driver_program=DRIVER)
     assert resumed.finished
-    assert dipoles_of(resumed, run) == dipoles_of(manifest, directory)
+    assert_same_dipoles(dipoles_of(resumed, run), dipoles_of(manifest, directory))
     # What the spectrum is made of: one unbroken signal a segment, the same as without interruption.
     joined, whole = (load_signals(load_run(path), "dipole") for path in (run, directory))
     assert len(joined) == len(whole) == settings.replicas
     for first, second in zip(joined, whole, strict=True):
-        np.testing.assert_array_equal(first.values, second.values)
+        np.testing.assert_allclose(first.values, second.values, atol=SAME_TRAJECTORY)
 
 
 def test_killed_drivers_are_replaced_and_leave_no_trace(
@@ -160,7 +174,7 @@ def test_killed_drivers_are_replaced_and_leave_no_trace(
         settings, MOLECULE, run, driver_program=DRIVER, on_progress=kill_whoever_serves
     )
     assert killed
-    assert dipoles_of(disturbed, run) == dipoles_of(manifest, directory)
+    assert_same_dipoles(dipoles_of(disturbed, run), dipoles_of(manifest, directory))
 
 
 def test_a_killed_server_is_continued_from_its_checkpoint(
@@ -178,7 +192,7 @@ def test_a_killed_server_is_continued_from_its_checkpoint(
     with pytest.raises(SimulationError, match="status -9"):
         continue_run(settings, MOLECULE, run, driver_program=DRIVER, on_progress=kill_server)
     continued = continue_run(settings, MOLECULE, run, driver_program=DRIVER)
-    assert dipoles_of(continued, run) == dipoles_of(manifest, directory)
+    assert_same_dipoles(dipoles_of(continued, run), dipoles_of(manifest, directory))
 
 
 def pids_of(program: bytes, run: Path) -> list[int]:
