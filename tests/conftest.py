@@ -5,11 +5,15 @@ import signal
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import hypothesis
 import matplotlib
 import numpy as np
 import pytest
 
 matplotlib.use("Agg")
+# The same examples every time, however slow the machine: a failure repeats, a pass stays one.
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("repeatable")
 # A shell starts background jobs with SIGINT ignored, and children inherit that: then no Ctrl-C of a
 # test would reach anything. With a handler here, children start with the default again.
 signal.signal(signal.SIGINT, signal.default_int_handler)
