@@ -42,6 +42,8 @@ class EnergyFunctionalConfig:
     inputs : "both", "density" or "geometry"
         What the functional sees. "density": the coefficients on the atoms and their potential, no
         neighbours; "geometry": the neighbours, no coefficients; for the ablation.
+    potential : bool
+        Whether it also sees the electrostatic potential of the neighbours' Δρ at each nucleus.
     """
 
     n_channels: int = 32
@@ -50,6 +52,11 @@ class EnergyFunctionalConfig:
     l_two_body: int = 3
     n_hidden: int = 32
     inputs: Literal["both", "density", "geometry"] = "both"
+    potential: bool = False
+
+    def __post_init__(self) -> None:
+        if self.potential and self.inputs == "geometry":
+            raise InputError("the potential is one of the density: inputs must not be 'geometry'")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from densnet.models.config import ModelConfig
 from densnet.models.density_map import DensityMap
 from densnet.models.energy_functional import EnergyFunctional
+from densnet.models.potential import NeighbourPotential
 from densnet.models.whitening import Whitening
 from densnet.nn.edges import EdgeEmbedding, Edges
 
@@ -48,6 +49,9 @@ class DensNet(nn.Module):
         self.embedding = EdgeEmbedding(config.cutoff, config.n_radial, n_species, l_edges)
         self.density_map = DensityMap(config, whitening, n_neighbours)
         self.energy_functional = EnergyFunctional(config, whitening, n_neighbours)
+        self.potential: NeighbourPotential | None = None
+        if config.energy_functional.potential:
+            self.potential = NeighbourPotential(whitening.basis, config.elements, config.cutoff)
         self.register_buffer("reference_energies", reference_energies.to(torch.float64))
         self.register_buffer("energy_scale", torch.tensor(energy_scale, dtype=torch.float64))
         species_of_number = torch.full((119,), -1, dtype=torch.int64)
@@ -68,7 +72,13 @@ class DensNet(nn.Module):
         self, components: Tensor, edges: Edges, species: Tensor, one_hot: Tensor
     ) -> Tensor:
         """Return the atoms' energies, (n_atoms,) float64, hartree."""
-        learned = self.energy_functional(components, edges, species, one_hot).to(torch.float64)
+        at_nuclei = torch.zeros_like(components[0, :, 0])
+        potential = self.potential
+        if potential is not None:
+            padded = self.whitening.coefficients(components, species)
+            at_nuclei = potential(padded, edges, species)
+        functional = self.energy_functional(components, at_nuclei, edges, species, one_hot)
+        learned = functional.to(torch.float64)
         return self.reference_energies.index_select(0, species) + self.energy_scale * learned
 
     def coefficients(self, components: Tensor, species: Tensor, charges: Tensor) -> Tensor:

@@ -45,6 +45,9 @@ class EnergyFunctional(nn.Module):
         self.n_m_product = n_harmonics(sizes.l_two_body)
         self.radial = RadialContraction(config.n_radial, config.n_contracted, n_species)
         self.species = nn.Parameter(torch.randn(n_species, c))
+        self.potential_weight: nn.Parameter | None = None
+        if sizes.potential:
+            self.potential_weight = nn.Parameter(torch.randn(n_species, c))
         self.density = SpeciesHarmonicLinear(l_in, whitening.n_shells, c, n_species)
         n_exchanging = 0 if sizes.inputs == "density" else sizes.n_layers
         self.interactions = nn.ModuleList(
@@ -67,18 +70,27 @@ class EnergyFunctional(nn.Module):
         self.out = nn.Linear(sizes.n_hidden, 1)
         self.direct = nn.Parameter(0.1 * torch.randn(c * sizes.n_layers, 1) / math.sqrt(c))
 
-    def forward(self, components: Tensor, edges: Edges, species: Tensor, one_hot: Tensor) -> Tensor:
+    def forward(
+        self,
+        components: Tensor,
+        potential: Tensor,
+        edges: Edges,
+        species: Tensor,
+        one_hot: Tensor,
+    ) -> Tensor:
         """Return the energies of the atoms, (n_atoms,).
 
         Parameters
         ----------
         components : (n_m, n_atoms, n_shells)
             Whitened coefficients of Δρ.
+        potential : (n_atoms,), e/bohr
+            Of the neighbours' Δρ at the nuclei; not looked at unless configured.
         edges : Edges
         species : (n_atoms,) int64
         one_hot : (n_atoms, n_species)
         """
-        start = self.initial_features(components, species, one_hot)
+        start = self.initial_features(components, potential, species, one_hot)
         features = start[: self.n_m_features]
         radial = self.radial(edges.pair_functions)
         collected: list[Tensor] = []
@@ -92,9 +104,15 @@ class EnergyFunctional(nn.Module):
         hidden = torch.nn.functional.silu(self.hidden(scalars))
         return (self.out(hidden) + torch.mm(scalars, self.direct)).squeeze(1)
 
-    def initial_features(self, components: Tensor, species: Tensor, one_hot: Tensor) -> Tensor:
+    def initial_features(
+        self, components: Tensor, potential: Tensor, species: Tensor, one_hot: Tensor
+    ) -> Tensor:
         """Return the atoms' first features, ((l_two_body + 1)², n_atoms, n_channels)."""
         embedded = self.species.index_select(0, species).unsqueeze(0)
+        weight = self.potential_weight
+        if weight is not None:
+            of_atoms = potential.unsqueeze(1) * weight.index_select(0, species)
+            embedded = embedded + of_atoms.unsqueeze(0)
         if not self.uses_density:
             return torch.nn.functional.pad(embedded, [0, 0, 0, 0, 0, self.n_m_product - 1])
         features = self.density(components[: self.n_m_in], one_hot)

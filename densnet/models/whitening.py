@@ -59,6 +59,7 @@ class Whitening(nn.Module):
     ) -> None:
         super().__init__()
         basis.check_elements(elements)
+        self.basis = basis
         l_max = basis.l_max
         n_species = len(elements)
         n_shells = largest_shell_count(basis, elements)

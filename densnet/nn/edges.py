@@ -19,12 +19,14 @@ class Edges(NamedTuple):
     pair_functions : (n_edges, n_species² · n_radial)
         The same in the slot of the pair of elements.
     harmonics : ((l_max + 1)², n_edges)
+    distance : (n_edges,), bohr
     receivers, senders : (n_edges,) int64
     """
 
     distance_functions: Tensor
     pair_functions: Tensor
     harmonics: Tensor
+    distance: Tensor
     receivers: Tensor
     senders: Tensor
 
@@ -60,4 +62,4 @@ class EdgeEmbedding(nn.Module):
         pair = pair + species.index_select(0, senders)
         functions, pair_functions = self.radial(distance, pair)
         harmonics = self.harmonics((vectors / distance.unsqueeze(1)).t())
-        return Edges(functions, pair_functions, harmonics, receivers, senders)
+        return Edges(functions, pair_functions, harmonics, distance, receivers, senders)

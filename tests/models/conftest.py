@@ -41,7 +41,7 @@ def random_whitening(basis, elements):
     return Whitening(basis, elements, mean, axes)
 
 
-def make_model(inputs="both"):
+def make_model(inputs="both", potential=False):
     torch.manual_seed(4)
     elements = (1, 6, 8)
     basis = DensityBasis.load("densnet-dz-367").restricted_to(elements)
@@ -51,7 +51,7 @@ def make_model(inputs="both"):
         n_radial=6,
         n_contracted=6,
         density_map=DensityMapConfig(n_channels=8),
-        energy_functional=EnergyFunctionalConfig(n_channels=8, inputs=inputs),
+        energy_functional=EnergyFunctionalConfig(n_channels=8, inputs=inputs, potential=potential),
     )
     reference = torch.tensor([-0.5, -37.8, -75.0])
     return DensNet(config, random_whitening(basis, elements), reference, 0.03, 8.0).double().eval()
