@@ -15,9 +15,8 @@ class ChargeTransfer(nn.Module):
         Scalar features of an atom.
     n_transfer : int
         Products k.
-    n_radial_in : int
-        Length of the pair radial basis; a pair type and its mirror share weights through R being
-        symmetric in the pair.
+    n_radial : int
+        Radial functions of the distance alone, so that R_k is the same for both directions.
     n_species : int
     """
 

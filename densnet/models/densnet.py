@@ -28,7 +28,6 @@ class DensNet(nn.Module):
 
     reference_energies: Tensor
     energy_scale: Tensor
-    species_of_number: Tensor
 
     def __init__(
         self,
@@ -54,9 +53,6 @@ class DensNet(nn.Module):
             self.potential = NeighbourPotential(whitening.basis, config.elements, config.cutoff)
         self.register_buffer("reference_energies", reference_energies.to(torch.float64))
         self.register_buffer("energy_scale", torch.tensor(energy_scale, dtype=torch.float64))
-        species_of_number = torch.full((119,), -1, dtype=torch.int64)
-        species_of_number[list(config.elements)] = torch.arange(n_species)
-        self.register_buffer("species_of_number", species_of_number, persistent=False)
 
     def edges(self, vectors: Tensor, species: Tensor, receivers: Tensor, senders: Tensor) -> Edges:
         """Return the functions of the edge vectors, in the precision of the networks."""
