@@ -7,8 +7,9 @@ from densnet.cli.output import add_json_option, write_json
 from densnet.configuration import load_yaml
 
 HELP = """\
-Draw geometries from GFN2-xTB Langevin dynamics at several temperatures, with every conformer of one
-torsion equally represented, and write them to a file of frames for densnet label.
+Draw geometries from GFN2-xTB Langevin dynamics at several temperatures, with every conformer
+(one well of each torsion) equally represented, and write them to a file of frames for densnet
+label.
 
 examples:
   densnet sample sample.yaml

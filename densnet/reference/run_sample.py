@@ -46,8 +46,8 @@ class SampleConfig:
         Of the whole run.
     charge : int
         Total charge, e.
-    torsion : Torsion or None
-        The dihedral whose wells are equally represented.
+    torsions : tuple of Torsion
+        Dihedrals; every combination of their wells is a conformer, all equally represented.
     dynamics : Dynamics
     """
 
@@ -56,7 +56,7 @@ class SampleConfig:
     groups: tuple[Group, ...]
     seed: int = 0
     charge: int = 0
-    torsion: Torsion | None = None
+    torsions: tuple[Torsion, ...] = ()
     dynamics: Dynamics = field(default_factory=Dynamics)
 
 
@@ -104,7 +104,7 @@ def run_sample(
                     structure.positions,
                     group,
                     config.dynamics,
-                    config.torsion,
+                    config.torsions,
                     config.charge,
                     config.seed,
                     number=0,
@@ -158,7 +158,7 @@ def check_groups(config: SampleConfig, n_atoms: int) -> None:
     if not config.groups:
         raise InputError("groups: give at least one")
     for group in config.groups:
-        check(group, config.dynamics, config.torsion, n_atoms)
+        check(group, config.dynamics, config.torsions, n_atoms)
     seeds = [group.seed for group in config.groups]
     if len(set(seeds)) != len(seeds):
         raise InputError(

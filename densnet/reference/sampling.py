@@ -1,17 +1,18 @@
-"""Starting frames: GFN2-xTB Langevin dynamics, stratified over the wells of one torsion.
+"""Starting frames: GFN2-xTB Langevin dynamics, stratified over the wells of some torsions.
 
-A group of frames (one temperature, one tag) is drawn from many short, independent trajectories.
-Trajectory k starts from conformer k modulo their number, is equilibrated, and then offers one
-frame every ``spacing_fs``. A frame is kept while the quota of its conformer is open, so that the
-conformers end up equally represented, whatever their populations in the sampling method. Every
-trajectory has its own random stream, derived from the seed of the run, the group and k: the result
-does not depend on how many processes do the work.
+A group of frames (one temperature, one tag) is drawn from many short, independent trajectories. A
+conformer is one well of each torsion. Trajectory k starts from conformer k modulo their number, is
+equilibrated, and then offers one frame every ``spacing_fs``. A frame is kept while the quota of its
+conformer is open, so that the conformers end up equally represented, whatever their populations in
+the sampling method. Every trajectory has its own random stream, derived from the seed of the run,
+the group and k: the result does not depend on how many processes do the work.
 """
 
 from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 from ase import Atoms, units
@@ -29,14 +30,14 @@ OFFERS_PER_FRAME = 50
 
 @dataclass(frozen=True)
 class Torsion:
-    """A dihedral angle and the starting values that name its conformers.
+    """A dihedral angle and the starting values that name its wells.
 
     Parameters
     ----------
     atoms : tuple of four int
         Indices of the dihedral, counted from zero.
     starts_degrees : tuple of float
-        One angle a conformer; a frame belongs to the nearest.
+        One angle a well; a frame belongs to the nearest.
     moving : tuple of int
         The atoms that turn with the last atom of the dihedral; empty means only that atom.
     """
@@ -79,8 +80,8 @@ class Sample:
         Number of the trajectory inside its group.
     time : (n_frames,) float64, fs
         Time since the end of the equilibration.
-    torsion_degrees : (n_frames,) float64
-        The stratified dihedral in (-180, 180]; zeros without one.
+    torsion_degrees : (n_frames, n_torsions) float64
+        The stratified dihedrals in (-180, 180].
     """
 
     group: Group
@@ -98,7 +99,7 @@ class Trajectory:
     ----------
     numbers : (n_atoms,) int64
     positions : (n_atoms, 3) float64, bohr
-        A reasonable geometry; the torsion is set to the start of this trajectory.
+        A reasonable geometry; the torsions are set to the start of this trajectory.
     number : int
         Inside its group.
     seed : int
@@ -109,10 +110,15 @@ class Trajectory:
     positions: NDArray[np.float64]
     group: Group
     dynamics: Dynamics
-    torsion: Torsion | None
+    torsions: tuple[Torsion, ...]
     charge: int
     seed: int
     number: int
+
+    @property
+    def conformers(self) -> tuple[tuple[float, ...], ...]:
+        """The starting angles of every conformer, degrees; one without angles if no torsion."""
+        return tuple(product(*(torsion.starts_degrees for torsion in self.torsions)))
 
 
 Offer = tuple[float, NDArray[np.float64]]
@@ -144,29 +150,28 @@ def sample_group(
     SimulationError
         If a conformer is not met often enough to fill its share.
     """
-    group, dynamics, torsion = first.group, first.dynamics, first.torsion
-    check(group, dynamics, torsion, len(first.numbers))
-    starts = torsion.starts_degrees if torsion is not None else (0.0,)
-    quota = np.full(len(starts), group.n_frames // len(starts))
-    quota[: group.n_frames % len(starts)] += 1
-    kept: list[tuple[NDArray[np.float64], int, float, float]] = []
+    group, dynamics, conformers = first.group, first.dynamics, first.conformers
+    check(group, dynamics, first.torsions, len(first.numbers))
+    quota = np.full(len(conformers), group.n_frames // len(conformers))
+    quota[: group.n_frames % len(conformers)] += 1
+    kept: list[tuple[NDArray[np.float64], int, float, list[float]]] = []
     offered = 0
     stream = run_in_order(first, executor, n_workers)
     while quota.sum() > 0:
         if offered > OFFERS_PER_FRAME * max(group.n_frames, dynamics.frames_per_trajectory):
             raise SimulationError(
                 f"group {group.tag} at {group.temperature_kelvin} K: after {offered} frames the "
-                f"conformers near {list(starts)} degrees still miss {quota.tolist()} frames; "
-                "check torsion.atoms and torsion.starts_degrees"
+                f"conformers near {list(conformers)} degrees still miss {quota.tolist()} frames; "
+                "check the atoms and starts_degrees of torsions"
             )
         number, offers = next(stream)
         for time, frame in offers:
             offered += 1
-            angle = 0.0 if torsion is None else dihedral_degrees(frame, torsion.atoms)
-            well = nearest_start(angle, starts)
-            if quota[well] > 0:
-                quota[well] -= 1
-                kept.append((frame, number, time, angle))
+            angles = [dihedral_degrees(frame, torsion.atoms) for torsion in first.torsions]
+            conformer = conformers.index(nearest_conformer(angles, first.torsions))
+            if quota[conformer] > 0:
+                quota[conformer] -= 1
+                kept.append((frame, number, time, angles))
                 on_frame(len(kept))
     stream.close()
     return Sample(
@@ -174,7 +179,7 @@ def sample_group(
         np.array([row[0] for row in kept]),
         np.array([row[1] for row in kept], dtype=np.int64),
         np.array([row[2] for row in kept]),
-        np.array([row[3] for row in kept]),
+        np.array([row[3] for row in kept]).reshape(len(kept), len(first.torsions)),
     )
 
 
@@ -198,13 +203,13 @@ def run_in_order(
 
 def run_trajectory(trajectory: Trajectory) -> list[Offer]:
     """Run one Langevin trajectory; return (time in fs, positions in bohr) of the offered frames."""
-    group, dynamics, torsion = trajectory.group, trajectory.dynamics, trajectory.torsion
+    group, dynamics = trajectory.group, trajectory.dynamics
     rng = np.random.default_rng(
         np.random.SeedSequence([trajectory.seed, group.seed, trajectory.number])
     )
     atoms = Atoms(numbers=trajectory.numbers, positions=trajectory.positions * BOHR_ANGSTROM)
-    if torsion is not None:
-        start = torsion.starts_degrees[trajectory.number % len(torsion.starts_degrees)]
+    starts = trajectory.conformers[trajectory.number % len(trajectory.conformers)]
+    for torsion, start in zip(trajectory.torsions, starts, strict=True):
         moving = torsion.moving or (torsion.atoms[3],)
         atoms.set_dihedral(*torsion.atoms, start, indices=list(moving))
     atoms.calc = TBLite(method=dynamics.method, charge=trajectory.charge, verbosity=0)
@@ -247,7 +252,13 @@ def nearest_start(angle: float, starts: tuple[float, ...]) -> int:
     return int(np.argmin([abs((angle - s + 180.0) % 360.0 - 180.0) for s in starts]))
 
 
-def check(group: Group, dynamics: Dynamics, torsion: Torsion | None, n_atoms: int) -> None:
+def nearest_conformer(angles: list[float], torsions: tuple[Torsion, ...]) -> tuple[float, ...]:
+    """Starting angles of the conformer that a frame with these dihedrals belongs to."""
+    pairs = zip(angles, torsions, strict=True)
+    return tuple(t.starts_degrees[nearest_start(angle, t.starts_degrees)] for angle, t in pairs)
+
+
+def check(group: Group, dynamics: Dynamics, torsions: tuple[Torsion, ...], n_atoms: int) -> None:
     """Refuse settings that cannot be sampled, naming the key."""
     where = f"group {group.tag}"
     if group.n_frames < 1 or group.temperature_kelvin <= 0.0:
@@ -258,14 +269,18 @@ def check(group: Group, dynamics: Dynamics, torsion: Torsion | None, n_atoms: in
         raise InputError("dynamics: need 0 < timestep_fs <= spacing_fs")
     if dynamics.frames_per_trajectory < 1 or dynamics.friction_per_ps <= 0.0:
         raise InputError("dynamics: frames_per_trajectory and friction_per_ps must be positive")
-    if torsion is None:
-        return
+    for i, torsion in enumerate(torsions):
+        check_torsion(torsion, f"torsions[{i}]", n_atoms)
+
+
+def check_torsion(torsion: Torsion, where: str, n_atoms: int) -> None:
+    """Refuse a torsion without conformers, or of atoms that are not there."""
     if not torsion.starts_degrees:
-        raise InputError("torsion.starts_degrees: give at least one angle")
+        raise InputError(f"{where}.starts_degrees: give at least one angle")
     if len({angle % 360.0 for angle in torsion.starts_degrees}) != len(torsion.starts_degrees):
-        raise InputError("torsion.starts_degrees: every conformer needs an angle of its own")
+        raise InputError(f"{where}.starts_degrees: every well needs an angle of its own")
     indices = torsion.atoms + torsion.moving
     if len(set(torsion.atoms)) != 4 or min(indices) < 0 or max(indices) >= n_atoms:
         raise InputError(
-            f"torsion: atoms {list(indices)} must be four different indices from 0 to {n_atoms - 1}"
+            f"{where}: atoms {list(indices)} must be four different indices from 0 to {n_atoms - 1}"
         )

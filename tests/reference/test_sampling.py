@@ -1,3 +1,4 @@
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -35,22 +36,54 @@ def sample(
     group: Group,
     dynamics: Dynamics,
     *,
-    torsion: Torsion | None = None,
+    torsions: tuple[Torsion, ...] = (),
     seed: int = 0,
     n_workers: int = 1,
 ) -> Sample:
     numbers, positions = peroxide()
-    first = Trajectory(numbers, positions, group, dynamics, torsion, 0, seed, number=0)
+    first = Trajectory(numbers, positions, group, dynamics, torsions, 0, seed, number=0)
     with ThreadPoolExecutor(n_workers) as executor:
         return sample_group(first, executor, n_workers=n_workers)
 
 
 def test_a_group_has_its_size_and_every_conformer_its_share() -> None:
-    drawn = sample(GROUP, SHORT, torsion=PEROXIDE_TORSION)
+    drawn = sample(GROUP, SHORT, torsions=(PEROXIDE_TORSION,))
     assert drawn.positions.shape == (7, 4, 3)
-    wells = [nearest_start(a, PEROXIDE_TORSION.starts_degrees) for a in drawn.torsion_degrees]
+    wells = [nearest_start(a, PEROXIDE_TORSION.starts_degrees) for a in drawn.torsion_degrees[:, 0]]
     assert sorted(np.bincount(wells).tolist()) == [3, 4]
     assert len(set(drawn.trajectory.tolist())) >= 2
+
+
+def test_a_conformer_is_one_well_of_each_torsion() -> None:
+    # Butane: both methyl rotors, two of their wells each; the quota holds for every combination.
+    atoms = molecule("trans-butane")
+    carbons = [i for i in range(14) if atoms.numbers[i] == 6]
+    ends = {
+        c: [i for i in range(14) if atoms.numbers[i] == 1 and atoms.get_distance(c, i) < 1.2]
+        for c in carbons
+    }
+    methyls = [c for c in carbons if len(ends[c]) == 3]
+    torsions = []
+    for first in methyls:
+        near = next(c for c in carbons if c not in methyls and atoms.get_distance(c, first) < 1.6)
+        far = next(c for c in carbons if c not in methyls and c != near)
+        torsions.append(
+            Torsion((far, near, first, ends[first][0]), (180.0, 0.0), tuple(ends[first]))
+        )
+    first_trajectory = Trajectory(
+        atoms.numbers,
+        atoms.positions / BOHR_ANGSTROM,
+        replace(GROUP, n_frames=9),
+        SHORT,
+        tuple(torsions),
+        0,
+        0,
+        number=0,
+    )
+    with ThreadPoolExecutor(1) as executor:
+        drawn = sample_group(first_trajectory, executor)
+    wells = [tuple(nearest_start(a, (180.0, 0.0)) for a in row) for row in drawn.torsion_degrees]
+    assert sorted(Counter(wells).values()) == [2, 2, 2, 3]
 
 
 def test_frames_follow_from_the_seeds_and_not_from_the_number_of_workers() -> None:
@@ -101,18 +134,18 @@ def test_angles_are_compared_around_the_circle() -> None:
 
 
 @pytest.mark.parametrize(
-    ("group", "dynamics", "torsion", "message"),
+    ("group", "dynamics", "torsions", "message"),
     [
-        (replace(GROUP, n_frames=0), SHORT, None, "n_frames"),
-        (replace(GROUP, seed=-1), SHORT, None, "seed must not be negative"),
-        (GROUP, replace(SHORT, timestep_fs=0.0), None, "timestep_fs"),
-        (GROUP, replace(SHORT, spacing_fs=0.1), None, "spacing_fs"),
-        (GROUP, SHORT, Torsion((0, 1, 2, 9), (0.0,)), "from 0 to 3"),
-        (GROUP, SHORT, Torsion((0, 1, 1, 2), (0.0,)), "four different"),
-        (GROUP, SHORT, Torsion((2, 0, 1, 3), ()), "at least one angle"),
-        (GROUP, SHORT, Torsion((2, 0, 1, 3), (90.0, 450.0)), "an angle of its own"),
+        (replace(GROUP, n_frames=0), SHORT, (), "n_frames"),
+        (replace(GROUP, seed=-1), SHORT, (), "seed must not be negative"),
+        (GROUP, replace(SHORT, timestep_fs=0.0), (), "timestep_fs"),
+        (GROUP, replace(SHORT, spacing_fs=0.1), (), "spacing_fs"),
+        (GROUP, SHORT, (Torsion((0, 1, 2, 9), (0.0,)),), "from 0 to 3"),
+        (GROUP, SHORT, (Torsion((0, 1, 1, 2), (0.0,)),), "four different"),
+        (GROUP, SHORT, (Torsion((2, 0, 1, 3), ()),), "at least one angle"),
+        (GROUP, SHORT, (Torsion((2, 0, 1, 3), (90.0, 450.0)),), "an angle of its own"),
     ],
 )
-def test_impossible_settings_are_refused_by_name(group, dynamics, torsion, message) -> None:
+def test_impossible_settings_are_refused_by_name(group, dynamics, torsions, message) -> None:
     with pytest.raises(InputError, match=message):
-        sample(group, dynamics, torsion=torsion)
+        sample(group, dynamics, torsions=torsions)
