@@ -9,11 +9,28 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from densnet.errors import InputError
-from densnet.units import AU_FS
+from densnet.units import AU_FS, KELVIN_HARTREE
 
 # Relaxation times of the auxiliary variables of the generalised Langevin thermostat, fs: their
 # memory kernels cover 30 to 5000 cm⁻¹.
 GLE_TIMES_FS = (1.0, 4.0, 16.0, 64.0, 256.0)
+
+
+@dataclass(frozen=True)
+class Bath:
+    """What a thermostat is made for.
+
+    Parameters
+    ----------
+    tau_fs : float
+        Time constant.
+    beads : int
+    temperature_kelvin : float
+    """
+
+    tau_fs: float
+    beads: int
+    temperature_kelvin: float
 
 
 @dataclass(frozen=True)
@@ -30,7 +47,7 @@ class Ensemble:
     tau_fs : float
         Default time constant of the thermostat.
     thermostat : callable or None
-        From the time constant in fs to the ``<thermostat>`` element.
+        From a :class:`Bath` to the ``<thermostat>`` element.
     normal_modes : str
         The ``<normal_modes>`` element, if it is not i-PI's default.
     beads : int
@@ -43,15 +60,17 @@ class Ensemble:
     nuclei: str
     mode: str
     tau_fs: float = 0.0
-    thermostat: Callable[[float], str] | None = None
+    thermostat: Callable[[Bath], str] | None = None
     normal_modes: str = ""
     beads: int = 1
     timestep_fs: float = 0.5
 
-    def motion(self, timestep_fs: float, tau_fs: float | None = None) -> str:
-        """The ``<motion>`` element of i-PI's input."""
-        tau = self.tau_fs if tau_fs is None else tau_fs
-        thermostat = "" if self.thermostat is None else f"\n      {self.thermostat(tau)}"
+    def motion(
+        self, timestep_fs: float, tau_fs: float | None, beads: int, temperature_kelvin: float
+    ) -> str:
+        """The ``<motion>`` element of i-PI's input; the ensemble's own time constant if None."""
+        bath = Bath(self.tau_fs if tau_fs is None else tau_fs, beads, temperature_kelvin)
+        thermostat = "" if self.thermostat is None else f"\n      {self.thermostat(bath)}"
         return (
             "<motion mode='dynamics'>\n"
             f"    <dynamics mode='{self.mode}'>\n"
@@ -61,10 +80,10 @@ class Ensemble:
         )
 
 
-def _simple(mode: str, inside: str = "") -> Callable[[float], str]:
-    def thermostat(tau_fs: float) -> str:
+def _simple(mode: str, inside: str = "") -> Callable[[Bath], str]:
+    def thermostat(bath: Bath) -> str:
         return (
-            f"<thermostat mode='{mode}'><tau units='femtosecond'>{tau_fs:.10g}</tau>"
+            f"<thermostat mode='{mode}'><tau units='femtosecond'>{bath.tau_fs:.10g}</tau>"
             f"{inside}</thermostat>"
         )
 
@@ -99,8 +118,54 @@ def broadband_gle(tau_fs: float) -> list[list[float]]:
     return rows
 
 
-def _gle(tau_fs: float) -> str:
-    rows = broadband_gle(tau_fs)
+def ring_polymer_gle(beads: int, temperature_kelvin: float) -> list[list[list[float]]]:
+    """Drift matrices for the normal modes of a ring polymer: TRPMD that leaves stretches sharper.
+
+    TRPMD damps the k-th internal mode, of frequency ω_k = 2 (P kT/ħ) sin(kπ/P) without a potential,
+    by a friction ω_k (λ = ½) that is the same at every frequency. In a bond of frequency ω the mode
+    moves at √(ω_k² + ω²), and the friction it feels there only broadens the band. Here its momentum
+    p is coupled to one auxiliary momentum s,
+
+        ṗ = −√2 ω_k s,   ṡ = √2 ω_k p − ω_k s + noise,
+
+    so that the friction at frequency ω is 2 ω_k/(1 + ω²/ω_k²): that of TRPMD at ω_k, where the
+    spurious resonances are, with the same correlation time of the potential energy, and a fifth
+    of it at 3 ω_k. The centroid feels none.
+
+    Parameters
+    ----------
+    beads : int
+    temperature_kelvin : float
+
+    Returns
+    -------
+    a 2 × 2 matrix for each of the beads' normal modes, the centroid first, 1/atomic time
+
+    References
+    ----------
+    The idea, with matrices fitted to other criteria: Rossi, Kapil and Ceriotti 2018,
+    doi:10.1063/1.4990536.
+    """
+    slowest_decay = 2.0 * beads * temperature_kelvin * KELVIN_HARTREE * math.sin(math.pi / beads)
+    matrices = [[[0.0, 0.0], [0.0, slowest_decay]]]
+    for k in range(1, beads):
+        omega = 2.0 * beads * temperature_kelvin * KELVIN_HARTREE * math.sin(k * math.pi / beads)
+        coupling = math.sqrt(2.0) * omega
+        matrices.append([[0.0, -coupling], [coupling, omega]])
+    return matrices
+
+
+def _ring_polymer_gle(bath: Bath) -> str:
+    matrices = ring_polymer_gle(bath.beads, bath.temperature_kelvin)
+    numbers = ", ".join(f"{value:.12e}" for matrix in matrices for row in matrix for value in row)
+    return (
+        f"<thermostat mode='nm_gle_g'><A shape='({len(matrices)}, 2, 2)'>[{numbers}]</A>"
+        f"<tau units='femtosecond'>{bath.tau_fs:.10g}</tau></thermostat>"
+    )
+
+
+def _gle(bath: Bath) -> str:
+    rows = broadband_gle(bath.tau_fs)
     numbers = ", ".join(f"{value:.12e}" for row in rows for value in row)
     return (
         f"<thermostat mode='gle'><A shape='({len(rows)}, {len(rows)})'>[{numbers}]</A></thermostat>"
@@ -142,6 +207,7 @@ ENSEMBLES: dict[str, Ensemble] = {
             _simple("pile_g", "<pile_lambda>0.5</pile_lambda>"),
             beads=32,
         ),
+        Ensemble("trpmd-gle", "kubo", "nvt", 500.0, _ring_polymer_gle, beads=32),
         Ensemble(
             "pa-cmd",
             "kubo",

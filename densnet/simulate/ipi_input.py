@@ -172,13 +172,16 @@ class StageInput:
         prefix = self.replica_prefix(replica)
         attribute = f" prefix='{prefix}'" if prefix else ""
         normal_modes = f"\n  {self.ensemble.normal_modes}" if self.ensemble.normal_modes else ""
+        motion = self.ensemble.motion(
+            self.timestep_fs, self.tau_fs, self.beads, self.temperature_kelvin
+        )
         return (
             f"<system{attribute}>\n"
             f"  {self._initialize(replica)}\n"
             "  <forces><force forcefield='densnet'/></forces>\n"
             "  <ensemble><temperature units='kelvin'>"
             f"{self.temperature_kelvin:.10g}</temperature></ensemble>{normal_modes}\n"
-            f"  {self.ensemble.motion(self.timestep_fs, self.tau_fs)}\n"
+            f"  {motion}\n"
             "  </system>"
         )
 

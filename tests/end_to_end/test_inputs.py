@@ -19,6 +19,8 @@ TEMPLATES = sorted((ROOT / "densnet" / "simulate" / "inputs").glob("*.xml"))
 STEPS = {"phonons": 27, "geometry-bfgs": 30, "geometry-lbfgs": 30, "replica-exchange": 4}
 # i-PI waits half a second for more clients after each of several connections.
 BEADS = 4
+# Its thermostat has a matrix for each of the 32 normal modes.
+WITH_ALL_BEADS = ("trpmd-gle",)
 
 
 def prepare(template: Path, directory: Path) -> list[list[str]]:
@@ -31,15 +33,16 @@ def prepare(template: Path, directory: Path) -> list[list[str]]:
     ]
     tag = f"-{os.getpid()}"
     steps = STEPS.get(template.stem, 2)
+    beads = 32 if template.stem in WITH_ALL_BEADS else BEADS
     text = re.sub(r"<total_steps>\d+<", f"<total_steps>{steps}<", text)
     text = re.sub(r"<address>([\w-]+)<", rf"<address>\1{tag}<", text)
-    text = text.replace("nbeads='32'", f"nbeads='{BEADS}'")
-    text = text.replace("<batch_size>32<", f"<batch_size>{BEADS}<")
+    text = text.replace("nbeads='32'", f"nbeads='{beads}'")
+    text = text.replace("<batch_size>32<", f"<batch_size>{beads}<")
     (directory / template.name).write_text(text)
     shutil.copy(template.with_name("ethanol.xyz"), directory)
     return [
         [
-            word + tag if before == "-u" else word.replace("32", str(BEADS))
+            word + tag if before == "-u" else word.replace("32", str(beads))
             for before, word in zip(["", *command], command, strict=False)
         ]
         for command in commands

@@ -199,6 +199,7 @@ fragments = st.one_of(
     st.binary(max_size=200),
     st.integers(-(2**31), 2**31 - 1).map(lambda i: struct.pack("i", i)),
     st.integers(0, 300).map(lambda n: b"INIT        " + struct.pack("ii", 0, n) + b"x" * n),
+    st.integers(-1, 2**20).map(lambda n: init(f"batch_size : {n}")),
     st.just(b"POSDATA     " + bytes(144) + struct.pack("i", N_ATOMS) + bytes(24 * N_ATOMS)),
 )
 

@@ -7,11 +7,17 @@ import numpy as np
 import pytest
 from ipi.inputs.simulation import InputSimulation
 from ipi.utils.io.inputs.io_xml import xml_parse_string
+from scipy.linalg import solve_continuous_lyapunov
 
 from densnet.errors import InputError
-from densnet.simulate.ensembles import ENSEMBLES, GLE_TIMES_FS, broadband_gle
+from densnet.simulate.ensembles import (
+    ENSEMBLES,
+    GLE_TIMES_FS,
+    broadband_gle,
+    ring_polymer_gle,
+)
 from densnet.simulate.plan import Molecule, Settings, Stage, plan_stages
-from densnet.units import AU_FS
+from densnet.units import AU_FS, KELVIN_HARTREE
 from tests.ipi_driver.elastic_ethanol import NUMBERS, POSITIONS, SYMBOLS
 
 MOLECULE = Molecule("elastic", "0" * 64, tuple(SYMBOLS), tuple(NUMBERS.tolist()), POSITIONS, 0)
@@ -115,3 +121,42 @@ def test_the_gle_has_the_friction_it_promises() -> None:
     # A + Aᵀ ≥ 0: the noise that keeps C = kT·1 exists.
     assert np.linalg.eigvalsh(drift + drift.T).min() > -1e-15
     assert drift.shape == (len(GLE_TIMES_FS) + 1,) * 2
+
+
+def friction(drift: np.ndarray, omega: float) -> float:
+    """What a momentum coupled to auxiliary momenta feels at a frequency."""
+    others = drift[1:, 1:] + 1j * omega * np.eye(len(drift) - 1)
+    return float((drift[0, 0] - drift[0, 1:] @ np.linalg.solve(others, drift[1:, 0])).real)
+
+
+def potential_correlation_time(drift: np.ndarray, omega: float) -> float:
+    """∫ c_qq(t)²/c_qq(0)² dt of a harmonic oscillator with a generalised Langevin thermostat."""
+    n = len(drift)
+    whole = np.zeros((n + 1, n + 1))
+    whole[0, 1], whole[1, 0] = -1.0, omega**2
+    whole[1:, 1:] += drift
+    start = np.eye(n + 1)[0]
+    return float(solve_continuous_lyapunov(whole, np.outer(start, start))[0, 0])
+
+
+def test_the_gle_of_trpmd_damps_resonances_like_trpmd_and_stretches_less() -> None:
+    beads, temperature = 32, 300.0
+    matrices = np.array(ring_polymer_gle(beads, temperature))
+    assert matrices.shape == (beads, 2, 2)
+    assert matrices[0, 0].tolist() == [0.0, 0.0]
+    for k, drift in enumerate(matrices[1:], start=1):
+        omega = 2.0 * beads * temperature * KELVIN_HARTREE * np.sin(k * np.pi / beads)
+        assert friction(drift, omega) == pytest.approx(omega, rel=1e-12)
+        assert friction(drift, 3.0 * omega) == pytest.approx(omega / 5.0, rel=1e-12)
+        assert potential_correlation_time(drift, omega) == pytest.approx(
+            potential_correlation_time(np.array([[omega]]), omega), rel=1e-9
+        )
+        assert np.linalg.eigvalsh(drift + drift.T).min() > -1e-15
+
+
+def test_the_template_of_trpmd_with_a_gle_has_these_matrices() -> None:
+    root = Path(__file__).parents[2]
+    text = (root / "densnet" / "simulate" / "inputs" / "trpmd-gle.xml").read_text()
+    numbers = text.split("<A shape='(32, 2, 2)'>[")[1].split("]")[0].replace(",", " ").split()
+    expected = np.array(ring_polymer_gle(32, 300.0)).ravel()
+    np.testing.assert_allclose(np.array(numbers, dtype=float), expected, rtol=1e-9)
