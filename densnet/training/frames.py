@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from densnet.basis import DensityBasis
+from densnet.basis import DensityBasis, library_names
 from densnet.data.store import Frames
 from densnet.errors import InputError
 from densnet.integrals import coulomb_metric, overlap
@@ -104,6 +104,37 @@ def cached_complete_graph(n_atoms: int, n_structures: int, device: str) -> Graph
     return complete_graph(n_atoms, n_structures).to(device)
 
 
+def check_basis(frames: Frames, basis: DensityBasis) -> None:
+    """Refuse coefficients that were fitted in another basis.
+
+    Parameters
+    ----------
+    frames : Frames
+        They name the basis with all its elements, also those that the molecule does not have.
+    basis : DensityBasis
+        The same, or one of the library restricted to the elements of a model.
+
+    Raises
+    ------
+    InputError
+        If the coefficients belong to another basis.
+    """
+    written = frames.attributes.get("basis_sha256")
+    name = str(frames.attributes.get("basis_name"))
+    if written == basis.sha256:
+        return
+    if name in library_names():
+        whole = DensityBasis.load(name)
+        same = whole.sha256 == written and set(basis.elements) <= set(whole.elements)
+        if same and whole.restricted_to(basis.elements).sha256 == basis.sha256:
+            return
+    raise InputError(
+        f"{frames.path} holds coefficients in basis {name!r} (SHA-256 {str(written)[:12]}…), but "
+        f"the model is to use {basis.name!r} ({basis.sha256[:12]}…); refit them: set fit.basis in "
+        "the label file and run densnet label again"
+    )
+
+
 def training_frames(
     frames: Frames,
     basis: DensityBasis,
@@ -112,20 +143,7 @@ def training_frames(
     cutoff: float,
     device: torch.device,
 ) -> TrainingFrames:
-    """Check frames against the basis and put them on the device.
-
-    Raises
-    ------
-    InputError
-        If the coefficients were fitted in another basis.
-    """
-    written = frames.attributes.get("basis_sha256")
-    if written != basis.sha256:
-        raise InputError(
-            f"{frames.path} holds coefficients in basis {frames.attributes.get('basis_name')!r} "
-            f"(SHA-256 {str(written)[:12]}…), but the model is to use {basis.name!r} "
-            f"({basis.sha256[:12]}…); refit them with densnet label --refit"
-        )
+    """Put frames, whose basis was checked, on the device."""
 
     def tensor(values: NDArray[np.float64]) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(values)).to(device)

@@ -21,7 +21,12 @@ from densnet.nn.precision import set_precision
 from densnet.training.average import WeightAverage
 from densnet.training.checkpoint import load_checkpoint, save_checkpoint
 from densnet.training.config import StageConfig, TrainingConfig
-from densnet.training.frames import MetricWeights, TrainingFrames, training_frames
+from densnet.training.frames import (
+    MetricWeights,
+    TrainingFrames,
+    check_basis,
+    training_frames,
+)
 from densnet.training.losses import Errors, compute_errors
 from densnet.training.parallel import ProcessGroup
 from densnet.training.stages import (
@@ -272,6 +277,8 @@ def load_sets(config: TrainingConfig) -> tuple[DensityBasis, list[Frames], list[
             order = np.random.default_rng(0).permutation(len(frames))[: config.n_train]
             frames = frames.subset(np.sort(order))
         train.append(frames)
+        # Before the basis is restricted to the molecule's elements: the file names all of it.
+        check_basis(frames, basis)
         validation.append(
             FrameFile.read(path, require=REQUIRED_COLUMNS, select={"tag": config.validation_tag})
         )

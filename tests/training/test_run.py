@@ -15,10 +15,12 @@ import torch
 import yaml
 
 import densnet.training.frames as frames_module
+from densnet.basis import DensityBasis
 from densnet.errors import DataError, InputError, MissingLabelError
 from densnet.models.io import model_from_dict
 from densnet.training.checkpoint import load_checkpoint, save_checkpoint
 from densnet.training.config import StageConfig
+from densnet.training.frames import check_basis
 from densnet.training.run import TrainingRun
 
 
@@ -115,6 +117,20 @@ def test_coefficients_in_another_basis_are_refused(make_config, labels, tmp_path
         file.attrs["basis_sha256"] = "0" * 64
     with pytest.raises(InputError, match="refit them"):
         TrainingRun(make_config(data=(broken,)))
+
+
+def test_a_basis_may_cover_more_elements_than_the_molecule(make_config, labels, tmp_path):
+    basis = DensityBasis.load("densnet-dz-hcos-367")
+    file_of_wider_basis = tmp_path / "wider.h5"
+    file_of_wider_basis.write_bytes(labels.read_bytes())
+    with h5py.File(file_of_wider_basis, "r+") as file:
+        file.attrs["basis_name"], file.attrs["basis_sha256"] = basis.name, basis.sha256
+    run = TrainingRun(make_config(data=(file_of_wider_basis,), basis=basis.name))
+    assert run.basis.elements == (1, 6, 8)
+    check_basis(run.train_sets[0], run.basis)
+    other = DensityBasis.load("densnet-dz-367").restricted_to((1, 6))
+    with pytest.raises(InputError, match="refit them"):
+        check_basis(run.train_sets[0], other)
 
 
 def test_the_density_loss_is_made_by_the_kernel(make_config, monkeypatch):
