@@ -35,6 +35,7 @@ examples:
   densnet md ethanol --ensemble nve --steps 20000 --replicas 8 --output run
   densnet md ethanol --ensemble nvt-svr --temperature 300 --steps 20000 --output svr
   densnet md ethanol --ensemble trpmd --beads 32 --steps 10000 --output trpmd
+  densnet md ethanol --velocity-stride 4 --output run && densnet spectrum run --ir --vdos
   densnet md --resume run
 """
 
@@ -64,6 +65,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     files.add_argument("--dipole-stride", type=int, default=4, help="steps between dipoles")
     files.add_argument(
         "--position-stride", type=int, default=0, help="steps between positions; 0: none"
+    )
+    files.add_argument(
+        "--velocity-stride",
+        type=int,
+        default=0,
+        help="steps between velocities, for `densnet spectrum --vdos`; 0: none",
     )
     machine = parser.add_argument_group("machine")
     machine.add_argument(
@@ -123,6 +130,7 @@ def settings_from(args: argparse.Namespace) -> Settings:
         thermalise_steps=args.thermalise_steps,
         dipole_stride=args.dipole_stride,
         position_stride=args.position_stride,
+        velocity_stride=args.velocity_stride,
         tau_fs=args.tau_fs,
         processes=args.processes,
         dtype=args.dtype,

@@ -78,6 +78,8 @@ class StageInput:
         Steps between dipoles; 0 writes none.
     position_stride : int
         Steps between positions; 0 writes none.
+    velocity_stride : int
+        Steps between velocities, of the centroids for path integrals; 0 writes none.
     transport : Transport
     parameters : str
         The dictionary that INIT carries to the driver.
@@ -98,6 +100,7 @@ class StageInput:
     tau_fs: float | None = None
     dipole_stride: int = 4
     position_stride: int = 0
+    velocity_stride: int = 0
     checkpoints: tuple[str, ...] = ()
 
     def replica_prefix(self, replica: int) -> str:
@@ -116,6 +119,14 @@ class StageInput:
     def position_files(self, replica: int) -> tuple[str, ...]:
         """File names of the positions, one a bead; none if they are not written."""
         return self._bead_files(replica, "pos", ".xyz") if self.position_stride else ()
+
+    def velocity_files(self, replica: int) -> tuple[str, ...]:
+        """File name of the velocities, of the atoms or of their centroids; none if not written."""
+        if not self.velocity_stride:
+            return ()
+        if self.beads > 1:
+            return (self.output_file(replica, "vel.xyz"),)
+        return self._bead_files(replica, "vel", ".xyz")
 
     def _bead_files(self, replica: int, name: str, suffix: str) -> tuple[str, ...]:
         width = len(str(self.beads - 1))
@@ -150,18 +161,17 @@ class StageInput:
             f"    <properties filename='out' stride='{PROPERTY_STRIDE}' "
             f"flush='{PROPERTY_FLUSH}'>[{properties}]</properties>",
         ]
-        if self.dipole_stride:
-            flush = max(CHECKPOINT_STRIDE // self.dipole_stride, 1)
-            lines.append(
-                f"    <trajectory filename='dipole' stride='{self.dipole_stride}' "
-                f"extra_type='dipole' flush='{flush}'>extras</trajectory>"
-            )
-        if self.position_stride:
-            flush = max(CHECKPOINT_STRIDE // self.position_stride, 1)
-            lines.append(
-                f"    <trajectory filename='pos' stride='{self.position_stride}' format='xyz' "
-                f"flush='{flush}'>positions{{angstrom}}</trajectory>"
-            )
+        velocities = "velocities" if self.beads == 1 else "v_centroid"
+        for name, stride, form, what in (
+            ("dipole", self.dipole_stride, "extra_type='dipole'", "extras"),
+            ("pos", self.position_stride, "format='xyz'", "positions{angstrom}"),
+            ("vel", self.velocity_stride, "format='xyz'", velocities),
+        ):
+            if stride:
+                lines.append(
+                    f"    <trajectory filename='{name}' stride='{stride}' {form} "
+                    f"flush='{max(CHECKPOINT_STRIDE // stride, 1)}'>{what}</trajectory>"
+                )
         lines.append(
             f"    <checkpoint filename='checkpoint' stride='{CHECKPOINT_STRIDE}' "
             "overwrite='False'/>"

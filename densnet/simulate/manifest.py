@@ -53,6 +53,10 @@ class Segment:
         Steps between positions; 0 if there are none.
     position_files : tuple of str
         xyz in angstrom, one a bead.
+    velocity_stride : int
+        Steps between velocities; 0 if there are none.
+    velocity_files : tuple of str
+        xyz in atomic units, of the atoms or, for path integrals, of their centroids: one file.
     """
 
     name: str
@@ -67,6 +71,8 @@ class Segment:
     use_for_spectrum: bool
     position_stride: int = 0
     position_files: tuple[str, ...] = ()
+    velocity_stride: int = 0
+    velocity_files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -163,7 +169,6 @@ class RunManifest:
 
 
 def _segment(entry: dict[str, Any]) -> Segment:
-    names: dict[str, Any] = {
-        key: tuple(entry[key]) for key in ("dipole_files", "position_files") if key in entry
-    }
+    keys = ("dipole_files", "position_files", "velocity_files")
+    names: dict[str, Any] = {key: tuple(entry[key]) for key in keys if key in entry}
     return Segment(**(entry | names))

@@ -63,8 +63,8 @@ class Settings:
     beads : int
     thermalise_steps : int
         Langevin steps before production; 0 starts from the template with thermal velocities.
-    dipole_stride, position_stride : int
-        Steps between dipoles and between positions; 0 writes none.
+    dipole_stride, position_stride, velocity_stride : int
+        Steps between dipoles, between positions and between velocities; 0 writes none.
     tau_fs : float or None
         Time constant of the thermostat; the ensemble's own if None.
     processes : int
@@ -86,6 +86,7 @@ class Settings:
     thermalise_steps: int = 2_000
     dipole_stride: int = 4
     position_stride: int = 0
+    velocity_stride: int = 0
     tau_fs: float | None = None
     processes: int = 1
     dtype: str = "float32"
@@ -96,7 +97,8 @@ class Settings:
         for name in ("steps", "replicas", "beads", "processes", "threads"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("thermalise_steps", "dipole_stride", "position_stride", "seed"):
+        strides = ("dipole_stride", "position_stride", "velocity_stride")
+        for name in ("thermalise_steps", *strides, "seed"):
             if getattr(self, name) < 0:
                 raise InputError(f"{name} must not be negative, got {getattr(self, name)}")
         for name in ("temperature_kelvin", "timestep_fs"):
@@ -131,7 +133,8 @@ class Settings:
             raise InputError(f"{directory} holds no run to resume: it has no {SETTINGS_FILE}")
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
-            return cls(**{f.name: document[f.name] for f in fields(cls)})
+            # A run begun by an earlier version goes on with the defaults of what it did not know.
+            return cls(**{f.name: document[f.name] for f in fields(cls) if f.name in document})
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(f"{path} is damaged: {error}") from error
 
@@ -178,6 +181,8 @@ class Stage:
                 use_for_spectrum=self.use_for_spectrum,
                 position_stride=stage.position_stride,
                 position_files=self._paths(stage.position_files(replica)),
+                velocity_stride=stage.velocity_stride,
+                velocity_files=self._paths(stage.velocity_files(replica)),
             )
             for replica in range(stage.n_replicas)
         ]
@@ -216,7 +221,8 @@ def _group_stages(
     if settings.thermalise_steps:
         gentle = ENSEMBLES["nvt-langevin"] if settings.beads == 1 else ENSEMBLES["pimd-pile-l"]
         plan.append(("thermalise", gentle, settings.thermalise_steps, THERMALISE_TAU_FS, False))
-    spectral = ensemble.nuclei != "static" and settings.dipole_stride > 0
+    rows = settings.dipole_stride or settings.velocity_stride
+    spectral = ensemble.nuclei != "static" and rows > 0
     plan.append((settings.ensemble, ensemble, settings.steps, settings.tau_fs, spectral))
     for number, (name, motion, steps, tau_fs, use) in enumerate(plan, start=1):
         stage_directory = f"{number:02d}_{name}{suffix}"
@@ -235,6 +241,7 @@ def _group_stages(
             tau_fs=tau_fs,
             dipole_stride=settings.dipole_stride if name != "thermalise" else 0,
             position_stride=settings.position_stride if name != "thermalise" else 0,
+            velocity_stride=settings.velocity_stride if name != "thermalise" else 0,
             checkpoints=checkpoints if previous else (),
         )
         stages.append(Stage(stage_directory, name, stage, previous, first, use))

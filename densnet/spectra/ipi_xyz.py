@@ -19,6 +19,11 @@ STEP = re.compile(r"Step:\s*(-?\d+)")
 # e.g. "positions{angstrom}" or "velocities{atomic_unit}"; the cell has a unit of its own.
 QUANTITY = re.compile(r"(?<!\w)(?!cell\{)(?P<quantity>\w+)\{(?P<unit>[^}]*)\}")
 
+# Quantity → what i-PI calls it, of the beads and of their centroid.
+NAMES: Final[dict[str, tuple[str, ...]]] = {
+    "positions": ("positions", "x_centroid"),
+    "velocities": ("velocities", "v_centroid"),
+}
 # Quantity → unit in the comment line → factor to atomic units.
 UNITS: Final[dict[str, dict[str, float]]] = {
     "positions": {"atomic_unit": 1.0, "angstrom": 1.0 / BOHR_ANGSTROM},
@@ -50,7 +55,8 @@ def load_xyz(path: Path, quantity: str) -> AtomRows:
     path : Path
     quantity : str
         ``positions`` or ``velocities``: must be the one named in the comment lines, as in
-        ``positions{angstrom}``, whose unit is honoured (atomic units where none is named).
+        ``positions{angstrom}`` or ``x_centroid{angstrom}``, whose unit is honoured (atomic units
+        where none is named).
 
     Returns
     -------
@@ -103,7 +109,7 @@ def _unit_factor(path: Path, comment: str, quantity: str) -> float:
     found = QUANTITY.search(comment)
     if found is None:
         return 1.0
-    if found["quantity"] != quantity:
+    if found["quantity"] not in NAMES[quantity]:
         raise DataError(f"{path} holds {found['quantity']}, not {quantity}")
     unit = found["unit"] or "atomic_unit"
     try:

@@ -25,7 +25,7 @@ from densnet.spectra.run_directory import load_run
 from densnet.spectra.signals import load_signals
 from densnet.units import HARTREE_MEV
 from tests.ipi_driver import elastic_ethanol
-from tests.ipi_driver.elastic_ethanol import NUMBERS, POSITIONS, SYMBOLS
+from tests.ipi_driver.elastic_ethanol import CHARGES, NUMBERS, POSITIONS, SYMBOLS
 
 DRIVER = (sys.executable, elastic_ethanol.__file__)
 MOLECULE = Molecule("elastic", "0" * 64, tuple(SYMBOLS), tuple(NUMBERS.tolist()), POSITIONS, 0)
@@ -35,6 +35,9 @@ CONSERVED_MEV_ATOM = 1.0
 # Checkpoints are exact, but i-PI's sums depend on how its arrays lie in memory: a last bit may
 # differ after a restart, and the difference grows. A lost or repeated step would show as 1e-2.
 SAME_TRAJECTORY = 1e-7
+# Simpson's rule over 2 fs and velocity Verlet at 0.5 fs for the O–H stretch; velocities of other
+# atoms, times or units would differ by more than their size.
+VELOCITY_ERROR = 0.03
 
 
 @pytest.fixture(autouse=True)
@@ -86,7 +89,13 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, Path,
     os.environ["PYTHONPATH"] = str(Path(__file__).parents[2])
     directory = tmp_path_factory.mktemp("reference") / "run"
     settings = Settings(
-        "elastic", steps=2200, replicas=2, thermalise_steps=0, dipole_stride=2, position_stride=100
+        "elastic",
+        steps=2200,
+        replicas=2,
+        thermalise_steps=0,
+        dipole_stride=2,
+        position_stride=100,
+        velocity_stride=2,
     )
     return settings, directory, complete(settings, directory)
 
@@ -112,6 +121,45 @@ def test_replicas_are_different_trajectories(
     _, directory, manifest = reference
     first, second = dipoles_of(manifest, directory)
     assert not np.allclose(first[100], second[100], atol=1e-3)
+
+
+def assert_velocities_are_the_rates_of_dipoles(directory: Path) -> None:
+    """Σ q v against differences of Σ q r, by Simpson's rule over two intervals."""
+    for segment in load_run(directory):
+        dipoles = load_signals([segment], "dipole")[0]
+        velocities = load_signals([segment], "velocities")[0]
+        assert velocities.timestep_au == dipoles.timestep_au
+        rates = np.einsum("i,tix->tx", CHARGES, velocities.values)
+        simpson = (rates[:-2] + 4.0 * rates[1:-1] + rates[2:]) / 6.0
+        differences = (dipoles.values[2:] - dipoles.values[:-2]) / (2.0 * dipoles.timestep_au)
+        error = np.sqrt(np.mean((simpson - differences) ** 2))
+        assert error < VELOCITY_ERROR * np.sqrt(np.mean(differences**2))
+
+
+def test_velocities_are_the_rates_of_the_dipoles(
+    reference: tuple[Settings, Path, RunManifest],
+) -> None:
+    _, directory, manifest = reference
+    assert [s.velocity_files for s in manifest.segments] == [
+        ("01_nve/r00_densnet.vel_0.xyz",),
+        ("01_nve/r01_densnet.vel_0.xyz",),
+    ]
+    assert_velocities_are_the_rates_of_dipoles(directory)
+
+
+def test_path_integrals_write_the_velocities_of_their_centroids(tmp_path: Path) -> None:
+    settings = Settings(
+        "elastic",
+        ensemble="trpmd",
+        beads=4,
+        steps=120,
+        thermalise_steps=0,
+        dipole_stride=2,
+        velocity_stride=2,
+    )
+    manifest = complete(settings, tmp_path / "run")
+    assert manifest.segments[0].velocity_files == ("01_trpmd/densnet.vel.xyz",)
+    assert_velocities_are_the_rates_of_dipoles(tmp_path / "run")
 
 
 def test_dipoles_are_those_of_the_positions(
