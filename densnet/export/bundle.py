@@ -18,7 +18,7 @@ import densnet
 from densnet.basis import DensityBasis
 from densnet.errors import InputError
 from densnet.export.contents import BASIS, MODEL, PROBES, WEIGHTS, write_contents
-from densnet.export.runtime import Model, Prediction
+from densnet.export.runtime import PROBED, RESPONSE_PROBED, Model, Prediction
 from densnet.models import DensNet
 from densnet.nn.precision import set_precision
 
@@ -93,9 +93,10 @@ def export_bundle(model: DensNet, basis: DensityBasis, provenance: Provenance, p
         "cutoff": model.config.cutoff,
         "n_neighbours": model.n_neighbours,
         "charge": provenance.charge,
+        "polarizability": model.response_map is not None,
         "basis": {"name": basis.name, "sha256": basis.sha256},
         "level": dict(provenance.level),
-        "units": "atomic units: bohr, hartree, e·bohr; dipole with electrons negative",
+        "units": "atomic units: bohr, hartree, e·bohr, bohr³; dipole with electrons negative",
         "dtype": "float64",
         "training_sha256": provenance.training_sha256,
         "accuracy": dict(provenance.accuracy),
@@ -143,7 +144,9 @@ def probes(
     rng = np.random.default_rng(2604)
     shifts = rng.normal(scale=PROBE_DISPLACEMENT, size=(N_PROBES, *positions.shape))
     structures = positions + shifts
-    prediction: Prediction = model.evaluate(numbers, structures)
+    with_response = model.offers_polarizability
+    prediction: Prediction = model.evaluate(numbers, structures, polarizability=with_response)
+    quantities = PROBED + (RESPONSE_PROBED if with_response else ())
     species = torch.tensor([model.manifest["elements"].index(int(z)) for z in numbers])
     origin = float(exact.reference_energies.index_select(0, species).sum())
     buffer = io.BytesIO()
@@ -152,12 +155,7 @@ def probes(
         numbers=numbers,
         positions=structures,
         energy_origin=origin,
-        energy=prediction.energy,
-        forces=prediction.forces,
-        virial=prediction.virial,
-        dipole=prediction.dipole,
-        coefficients=prediction.coefficients,
-        charges=prediction.charges,
+        **{name: getattr(prediction, name) for name in quantities},
     )
     return buffer.getvalue()
 

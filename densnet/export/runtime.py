@@ -30,6 +30,8 @@ WARM_UP_CALLS = 4
 # made in float64, other machines differ in the order of sums. float32: 24 bits through some thirty
 # products and, for energies, only the learned part is rounded.
 PROBE_TOLERANCE = {"float32": 2e-4, "float64": 1e-9}
+PROBED = ("energy", "forces", "virial", "dipole", "coefficients", "charges")
+RESPONSE_PROBED = ("polarizability", "coefficient_response")
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +50,11 @@ class Prediction:
         Of Δρ in the bundle's density basis.
     charges : (n_batch, n_atoms)
         Electrons that each atom has gained; they sum to minus the total charge.
+    polarizability : (n_batch, 3, 3), bohr³, or None
+        Static, symmetric; None unless it was asked for.
+    coefficient_response : (n_batch, 3, n_functions) or None
+        ∂c/∂E for a uniform field along x, y and z that acts on electrons as +r·E; comes with the
+        polarizability, whose column y is the dipole of ∂ρ/∂E_y.
     """
 
     energy: Array
@@ -56,6 +63,8 @@ class Prediction:
     dipole: Array
     coefficients: Array
     charges: Array
+    polarizability: Array | None = None
+    coefficient_response: Array | None = None
 
 
 class Model:
@@ -106,8 +115,18 @@ class Model:
         """Its equilibrium geometry, (n_atoms, 3), bohr."""
         return np.array(self.manifest["template"]["positions"], dtype=np.float64)
 
+    @property
+    def offers_polarizability(self) -> bool:
+        """Whether the model has a response map, so that a polarizability may be asked for."""
+        return bool(self.manifest.get("polarizability", False))
+
     def evaluate(
-        self, numbers: ArrayLike, positions: ArrayLike, cell: ArrayLike | None = None
+        self,
+        numbers: ArrayLike,
+        positions: ArrayLike,
+        cell: ArrayLike | None = None,
+        *,
+        polarizability: bool = False,
     ) -> Prediction:
         """Return energy, forces and density of one structure or of a batch of them.
 
@@ -118,6 +137,8 @@ class Model:
         positions : (n_atoms, 3) or (n_batch, n_atoms, 3) float64, bohr
         cell : (3, 3) float64, bohr, or None
             Rows are the lattice vectors, periodic in all directions; None for a molecule.
+        polarizability : bool
+            Also evaluate the response to an electric field, a second call of the networks.
 
         Raises
         ------
@@ -126,13 +147,18 @@ class Model:
         NonFiniteError
             If a position is not finite.
         InputError
-            If shapes do not fit.
+            If shapes do not fit, or a polarizability is asked of a model that offers none.
         """
         r, species = self._checked(numbers, positions)
+        if polarizability and not self.offers_polarizability:
+            raise InputError(
+                f"model {self.name!r} offers no polarizability; train a response map on top of it "
+                "(section 'response' of densnet train)"
+            )
         lattice = None if cell is None else np.asarray(cell, dtype=np.float64)
         n_batch, n_atoms, _ = r.shape
         graph = self._graph(r, lattice)
-        output = self._module(
+        arguments = (
             torch.from_numpy(r.reshape(-1, 3)),
             torch.from_numpy(np.tile(species, n_batch)),
             graph.receivers,
@@ -141,6 +167,13 @@ class Model:
             graph.structure,
             n_batch,
         )
+        output = self._module(*arguments)
+        alpha = response = None
+        if polarizability:
+            to_field = self._module.response(*arguments)
+            alpha = to_field["polarizability"].numpy()
+            by_field = to_field["coefficient_response"].numpy().reshape(3, n_batch, -1)
+            response = np.ascontiguousarray(by_field.transpose(1, 0, 2))
         return Prediction(
             energy=output["energy"].numpy(),
             forces=output["forces"].numpy().reshape(n_batch, n_atoms, 3),
@@ -148,6 +181,8 @@ class Model:
             dipole=output["dipole"].numpy(),
             coefficients=output["coefficients"].numpy().reshape(n_batch, -1),
             charges=output["charges"].numpy().reshape(n_batch, n_atoms),
+            polarizability=alpha,
+            coefficient_response=response,
         )
 
     def _checked(self, numbers: ArrayLike, positions: ArrayLike) -> tuple[Array, NDArray[np.int64]]:
@@ -226,7 +261,11 @@ def load_model(
     model = Model(module, manifest, basis, sha256)
     check_probes(model, files[PROBES], PROBE_TOLERANCE[dtype], path)
     for _ in range(WARM_UP_CALLS):
-        model.evaluate(model.template_numbers, model.template_positions)
+        model.evaluate(
+            model.template_numbers,
+            model.template_positions,
+            polarizability=model.offers_polarizability,
+        )
     return model
 
 
@@ -239,8 +278,15 @@ def check_probes(model: Model, probes: bytes, tolerance: float, path: Path) -> N
         If an output differs by more than the tolerance times its largest element.
     """
     stored = np.load(io.BytesIO(probes), allow_pickle=False)
-    prediction = model.evaluate(stored["numbers"], stored["positions"])
-    for quantity in ("energy", "forces", "virial", "dipole", "coefficients", "charges"):
+    with_response = model.offers_polarizability
+    prediction = model.evaluate(
+        stored["numbers"], stored["positions"], polarizability=with_response
+    )
+    for quantity in PROBED + (RESPONSE_PROBED if with_response else ()):
+        if quantity not in stored:
+            raise BundleError(
+                f"{path} has no stored {quantity} to be checked against; export again"
+            )
         expected = stored[quantity]
         found = getattr(prediction, quantity)
         if quantity == "energy":

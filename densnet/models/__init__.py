@@ -1,7 +1,19 @@
-"""The two networks, the observables between them, and their composition."""
+"""The networks, the observables between them, and their composition."""
 
-from densnet.models.config import DensityMapConfig, EnergyFunctionalConfig, ModelConfig
+from densnet.models.config import (
+    DensityMapConfig,
+    EnergyFunctionalConfig,
+    ModelConfig,
+    ResponseMapConfig,
+)
 from densnet.models.densnet import DensNet
 from densnet.models.whitening import Whitening
 
-__all__ = ["DensNet", "DensityMapConfig", "EnergyFunctionalConfig", "ModelConfig", "Whitening"]
+__all__ = [
+    "DensNet",
+    "DensityMapConfig",
+    "EnergyFunctionalConfig",
+    "ModelConfig",
+    "ResponseMapConfig",
+    "Whitening",
+]

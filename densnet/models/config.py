@@ -1,4 +1,4 @@
-"""Sizes of the two networks, as they stand in a training file and in a bundle."""
+"""Sizes of the networks, as they stand in a training file and in a bundle."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -60,6 +60,43 @@ class EnergyFunctionalConfig:
 
 
 @dataclass(frozen=True)
+class ResponseMapConfig:
+    """Network 3, R, Z → ∂c/∂E, on the density map's features.
+
+    Parameters
+    ----------
+    n_channels : int
+        Channels of every l.
+    n_layers : int
+        Convolutions, each followed by a product; two or more, for a product of two products
+        reaches couplings that one does not.
+    l_features, l_two_body : int
+        Highest l of the field features that atoms exchange, and of the filter, of the neighbour
+        sums and of the density map's features in the products.
+    n_transfer : int
+        Products in the charge transfer between two atoms.
+    """
+
+    n_channels: int = 16
+    n_layers: int = 2
+    l_features: int = 2
+    l_two_body: int = 3
+    n_transfer: int = 8
+
+    def __post_init__(self) -> None:
+        if self.n_layers < 2 or self.n_channels < 1 or self.n_transfer < 1:
+            raise InputError(
+                "a response map needs two or more layers, and at least one channel and transfer; "
+                f"got {self.n_layers}, {self.n_channels} and {self.n_transfer}"
+            )
+        if not 1 <= self.l_features <= self.l_two_body:
+            raise InputError(
+                "l_features of a response map must lie between 1, the field's own l, and "
+                f"l_two_body; got {self.l_features} and {self.l_two_body}"
+            )
+
+
+@dataclass(frozen=True)
 class ModelConfig:
     """Everything that fixes the shape of a model besides its density basis.
 
@@ -72,6 +109,8 @@ class ModelConfig:
         Bessel functions.
     n_contracted : int
         Radial functions that every pair of elements contracts them to.
+    response_map : ResponseMapConfig or None
+        None for a model that offers no polarizability.
     """
 
     elements: tuple[int, ...]
@@ -80,6 +119,7 @@ class ModelConfig:
     n_contracted: int = 16
     density_map: DensityMapConfig = field(default_factory=DensityMapConfig)
     energy_functional: EnergyFunctionalConfig = field(default_factory=EnergyFunctionalConfig)
+    response_map: ResponseMapConfig | None = None
 
     def __post_init__(self) -> None:
         if not self.elements or list(self.elements) != sorted(set(self.elements)):
@@ -95,7 +135,8 @@ class ModelConfig:
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> "ModelConfig":
-        """Read what :meth:`to_dict` wrote."""
+        """Read what :meth:`to_dict` wrote; older models have no response map."""
+        response_map = content.get("response_map")
         return cls(
             elements=tuple(content["elements"]),
             cutoff=float(content["cutoff"]),
@@ -103,4 +144,5 @@ class ModelConfig:
             n_contracted=int(content["n_contracted"]),
             density_map=DensityMapConfig(**content["density_map"]),
             energy_functional=EnergyFunctionalConfig(**content["energy_functional"]),
+            response_map=None if response_map is None else ResponseMapConfig(**response_map),
         )

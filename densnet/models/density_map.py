@@ -59,9 +59,13 @@ class DensityMap(nn.Module):
             )
             for _ in range(sizes.n_layers - 1)
         )
-        n_all = c * (1 + sizes.n_layers)
-        self.readout = SpeciesHarmonicLinear(l_density, n_all, whitening.n_shells, n_species)
-        self.transfer = ChargeTransfer(n_all, sizes.n_transfer, config.n_radial, n_species)
+        self.n_features = c * (1 + sizes.n_layers)
+        self.readout = SpeciesHarmonicLinear(
+            l_density, self.n_features, whitening.n_shells, n_species
+        )
+        self.transfer = ChargeTransfer(
+            self.n_features, sizes.n_transfer, config.n_radial, n_species
+        )
 
     def forward(self, edges: Edges, species: Tensor, one_hot: Tensor) -> tuple[Tensor, Tensor]:
         """Predict the density.
@@ -79,6 +83,15 @@ class DensityMap(nn.Module):
         (n_atoms,) float64
             ∫Δρ_A, electrons; they sum to zero.
         """
+        everything = self.features(edges, species)
+        components = self.readout(everything, one_hot)
+        charges = self.transfer(
+            everything[0], species, edges.distance_functions, edges.receivers, edges.senders
+        )
+        return self.whitening.with_charges(components, species, charges), charges
+
+    def features(self, edges: Edges, species: Tensor) -> Tensor:
+        """Return what the read-outs see of each atom, (n_m, n_atoms, n_features)."""
         radial = self.radial(edges.pair_functions)
         sums = self.two_body(radial, edges.harmonics, edges.receivers, species.size(0))
         static = sums[: self.n_m_product]
@@ -87,9 +100,4 @@ class DensityMap(nn.Module):
         for interaction in self.interactions:
             features = interaction(features, static, radial, edges, species)
             collected.append(features)
-        everything = torch.cat(collected, dim=2)
-        components = self.readout(everything, one_hot)
-        charges = self.transfer(
-            everything[0], species, edges.distance_functions, edges.receivers, edges.senders
-        )
-        return self.whitening.with_charges(components, species, charges), charges
+        return torch.cat(collected, dim=2)

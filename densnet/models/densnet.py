@@ -1,18 +1,23 @@
-"""Both networks and everything that follows from them: one call gives all observables."""
+"""The networks and everything that follows from them: one call gives all observables."""
+
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
-from densnet.models.config import ModelConfig
+from densnet.models.charge_transfer import gained_electrons
+from densnet.models.config import ModelConfig, ResponseMapConfig
 from densnet.models.density_map import DensityMap
 from densnet.models.energy_functional import EnergyFunctional
 from densnet.models.potential import NeighbourPotential
-from densnet.models.whitening import Whitening
+from densnet.models.response_map import ResponseMap
+from densnet.models.whitening import Whitening, empty_whitening
 from densnet.nn.edges import EdgeEmbedding, Edges
+from densnet.nn.precision import set_precision
 
 
 class DensNet(nn.Module):
-    """Nuclei → density → energy, forces, dipole.
+    """Nuclei → density → energy, forces, dipole; with a response map, polarizability too.
 
     Parameters
     ----------
@@ -51,6 +56,15 @@ class DensNet(nn.Module):
         self.potential: NeighbourPotential | None = None
         if config.energy_functional.potential:
             self.potential = NeighbourPotential(whitening.basis, config.elements, config.cutoff)
+        self.response_map: ResponseMap | None = None
+        if config.response_map is not None:
+            self.response_map = ResponseMap(
+                config,
+                config.response_map,
+                empty_whitening(whitening.basis, config.elements),
+                self.density_map.n_features,
+                n_neighbours,
+            )
         self.register_buffer("reference_energies", reference_energies.to(torch.float64))
         self.register_buffer("energy_scale", torch.tensor(energy_scale, dtype=torch.float64))
 
@@ -163,3 +177,85 @@ class DensNet(nn.Module):
             "coefficients": self.whitening.flatten(padded, species),
             "charges": charges,
         }
+
+    @torch.jit.export
+    def response(
+        self,
+        positions: Tensor,
+        species: Tensor,
+        receivers: Tensor,
+        senders: Tensor,
+        shifts: Tensor,
+        structure: Tensor,
+        n_structures: int,
+    ) -> dict[str, Tensor]:
+        """Evaluate the response of a batch of structures to a uniform electric field.
+
+        With t the electrons that move along an edge, r its vector and p the atoms' own dipoles,
+        α_xy = Σ_edges t^y r_x − Σ_A p^y_A,x: the dipole of ∂ρ/∂E_y, without an origin.
+
+        Parameters
+        ----------
+        positions, species, receivers, senders, shifts, structure, n_structures
+            As in :meth:`forward`.
+
+        Returns
+        -------
+        dict
+            ``polarizability`` (n_structures, 3, 3), bohr³, symmetrised; ``asymmetry``
+            (n_structures, 3, 3), bohr³, the antisymmetric part, which the exact response does not
+            have; ``coefficient_response`` (3, n_functions of all atoms) of ∂ρ/∂E, field +r·E on
+            electrons, and ``charge_response`` (3, n_atoms), electrons gained; float64.
+
+        Raises
+        ------
+        RuntimeError
+            If the model has no response map.
+        """
+        head = self.response_map
+        if head is not None:
+            vectors = positions.index_select(0, senders) - positions.index_select(0, receivers)
+            vectors = vectors + shifts
+            one_hot = self.one_hot(species)
+            edges = self.edges(vectors, species, receivers, senders)
+            features = self.density_map.features(edges, species)
+            components, transfers = head(features, edges, species, one_hot)
+            n_atoms = species.size(0)
+            moved = transfers.to(torch.float64)
+            charges = gained_electrons(moved, edges, n_atoms)
+            triple = species.repeat(3)
+            components = components.to(torch.float64)
+            exact = head.whitening.with_charges(components, triple, charges.view(-1))
+            padded = head.whitening.coefficients(exact, triple)
+            own = head.whitening.atomic_dipoles(padded, triple).view(3, n_atoms, 3)
+            of_edges = moved.t().unsqueeze(1) * vectors.unsqueeze(2)
+            alpha = torch.zeros([n_structures, 3, 3], dtype=torch.float64, device=positions.device)
+            alpha = alpha.index_add(0, structure.index_select(0, receivers), of_edges)
+            alpha = alpha.index_add(0, structure, -own.permute(1, 2, 0))
+            transposed = alpha.transpose(1, 2)
+            return {
+                "polarizability": 0.5 * (alpha + transposed),
+                "asymmetry": 0.5 * (alpha - transposed),
+                "coefficient_response": head.whitening.flatten(padded, triple).view(3, -1),
+                "charge_response": charges,
+            }
+        raise RuntimeError("this model has no response map")
+
+
+def with_response_map(model: DensNet, sizes: ResponseMapConfig) -> DensNet:
+    """Return the same model, in the same precision, with an untrained response map of these sizes.
+
+    Everything else keeps its weights; a response map that the model has is replaced.
+    """
+    grown = DensNet(
+        replace(model.config, response_map=sizes),
+        model.whitening,
+        model.reference_energies,
+        model.energy_scale.item(),
+        model.n_neighbours,
+    )
+    set_precision(grown, model.energy_functional.species.dtype)
+    kept = {k: v for k, v in model.state_dict().items() if not k.startswith("response_map.")}
+    own = {k: v for k, v in grown.state_dict().items() if k.startswith("response_map.")}
+    grown.load_state_dict({**kept, **own})
+    return grown

@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -12,7 +11,7 @@ from densnet.basis import DensityBasis
 from densnet.errors import DataError
 from densnet.models.config import ModelConfig
 from densnet.models.densnet import DensNet
-from densnet.models.whitening import Whitening, largest_shell_count
+from densnet.models.whitening import empty_whitening
 from densnet.nn.precision import set_precision
 
 FORMAT_VERSION = 1
@@ -75,10 +74,3 @@ def model_from_dict(content: Mapping[str, Any]) -> tuple[DensNet, DensityBasis]:
     except (KeyError, TypeError, RuntimeError) as error:
         raise DataError(f"the saved model is incomplete or altered: {error}") from error
     return model.eval(), basis
-
-
-def empty_whitening(basis: DensityBasis, elements: tuple[int, ...]) -> Whitening:
-    """Return a whitening of the right shapes, to be filled from saved weights."""
-    n_shells = largest_shell_count(basis, elements)
-    shape = (basis.l_max + 1, len(elements), n_shells, n_shells)
-    return Whitening(basis, elements, np.zeros((len(elements), n_shells)), np.zeros(shape))

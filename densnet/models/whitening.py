@@ -208,6 +208,13 @@ def largest_shell_count(basis: DensityBasis, elements: tuple[int, ...]) -> int:
     return max(counts)
 
 
+def empty_whitening(basis: DensityBasis, elements: tuple[int, ...]) -> Whitening:
+    """Return a whitening of the right shapes, to be filled from saved weights."""
+    n_shells = largest_shell_count(basis, elements)
+    shape = (basis.l_max + 1, len(elements), n_shells, n_shells)
+    return Whitening(basis, elements, np.zeros((len(elements), n_shells)), np.zeros(shape))
+
+
 def flat_order(
     basis: DensityBasis, elements: tuple[int, ...], n_shells: int
 ) -> tuple[Tensor, Tensor]:
@@ -242,6 +249,8 @@ def whitening_from_training(
     elements: tuple[int, ...],
     numbers: NDArray[np.int64],
     coefficients: NDArray[np.float64],
+    *,
+    with_mean: bool = True,
 ) -> Whitening:
     """Measure mean and principal axes on training coefficients.
 
@@ -252,6 +261,8 @@ def whitening_from_training(
     numbers : (n_atoms,) int64
         The same atoms in every frame.
     coefficients : (n_frames, n_functions) float64
+    with_mean : bool
+        False for responses, whose mean over all fields is zero.
 
     Raises
     ------
@@ -277,7 +288,7 @@ def whitening_from_training(
             samples = coefficients[:, of_element & (layout.l == l)].reshape(-1, n, 2 * l + 1)
             by_m = samples.transpose(0, 2, 1).reshape(-1, n)
             x = by_m @ metric_roots(basis, z, l)[0]
-            if l == 0:
+            if l == 0 and with_mean:
                 mean[s, :n] = x.mean(axis=0)
                 x = x - mean[s, :n]
             variance, vectors = np.linalg.eigh(x.T @ x / len(x))

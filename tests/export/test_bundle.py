@@ -1,5 +1,6 @@
 """A bundle keeps what was exported, and notices every way in which it can be broken."""
 
+import hashlib
 import json
 import shutil
 
@@ -7,12 +8,15 @@ import numpy as np
 import pytest
 import torch
 
+from densnet.density import compute_moments
 from densnet.errors import BundleError, InputError, NonFiniteError, UnknownElementError
 from densnet.export import bundle as bundle_module
 from densnet.export.bundle import Provenance, export_bundle
 from densnet.export.contents import find_bundle, shipped_bundles
+from densnet.export.rebuild import rebuild_model
 from densnet.export.runtime import load_model
-from densnet.models.io import model_from_dict
+from densnet.models import ResponseMapConfig
+from densnet.models.densnet import with_response_map
 from tests.tolerances import SINGLE_RELATIVE, SYMMETRY
 
 
@@ -67,17 +71,20 @@ def test_a_missing_file_and_a_missing_manifest_are_noticed(copy):
         load_model(copy)
 
 
-def test_a_model_that_computes_something_else_fails_its_probes(copy):
-    import hashlib
-
-    module = torch.jit.load(copy / "model.pt")
+def spoil(bundle, name):
+    """Change one weight tensor by a percent and make the hashes fit again."""
+    module = torch.jit.load(bundle / "model.pt")
     with torch.no_grad():
-        next(p for n, p in module.named_parameters() if n.endswith("readout.weight")).mul_(1.01)
-    torch.jit.save(module, copy / "model.pt")
-    manifest = json.loads((copy / "manifest.json").read_text())
-    digest = hashlib.sha256((copy / "model.pt").read_bytes()).hexdigest()
+        next(p for n, p in module.named_parameters() if n == name).mul_(1.01)
+    torch.jit.save(module, bundle / "model.pt")
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    digest = hashlib.sha256((bundle / "model.pt").read_bytes()).hexdigest()
     manifest["files"]["model.pt"] = digest
-    (copy / "manifest.json").write_text(json.dumps(manifest))
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
+
+
+def test_a_model_that_computes_something_else_fails_its_probes(copy):
+    spoil(copy, "density_map.readout.weight")
     with pytest.raises(BundleError, match="does not reproduce its stored"):
         load_model(copy)
 
@@ -128,32 +135,76 @@ def test_a_zip_and_a_folder_hold_the_same_model(ethanol, tmp_path, path):
     np.testing.assert_array_equal(first.forces, second.forces)
 
 
-def test_the_weights_outlive_torchscript(ethanol, path, tmp_path):
-    """Rebuild the network from weights.npz and the archive's extra files, and export it again."""
-    extra = {"config.json": "", "basis.json": ""}
-    torch.jit.load(path / "model.pt", _extra_files=extra)
-    stored = np.load(path / "weights.npz", allow_pickle=False)
-    manifest = json.loads((path / "manifest.json").read_text())
-    model, basis = model_from_dict(
-        {
-            "format": 1,
-            "config": extra["config.json"],
-            "basis": extra["basis.json"],
-            "n_neighbours": manifest["n_neighbours"],
-            "weights": {name: torch.from_numpy(stored[name]) for name in stored.files},
-        }
-    )
-    assert basis.sha256 == ethanol.basis.sha256
-    provenance = Provenance(
+def provenance_of(model):
+    return Provenance(
         name="copy",
-        numbers=ethanol.template_numbers,
-        positions=ethanol.template_positions,
+        numbers=model.template_numbers,
+        positions=model.template_positions,
         charge=0,
         level={},
         training_sha256="",
         accuracy={},
     )
-    export_bundle(model, basis, provenance, tmp_path / "again")
+
+
+@pytest.fixture(scope="module")
+def polarizable(ethanol, tmp_path_factory):
+    """A bundle of the shipped weights with an untrained response map."""
+    model, basis = rebuild_model("ethanol")
+    torch.manual_seed(5)
+    grown = with_response_map(model, ResponseMapConfig(n_channels=4))
+    whitening = grown.response_map.whitening
+    own = whitening.state_dict()
+    # Scales of the density's own coefficients serve an untrained map; a response has no mean.
+    own |= {k: v for k, v in model.whitening.state_dict().items() if "offset" not in k}
+    whitening.load_state_dict(own)
+    folder = tmp_path_factory.mktemp("polarizable") / "bundle"
+    export_bundle(grown, basis, provenance_of(ethanol), folder)
+    return folder
+
+
+def test_a_bundle_with_a_response_map_offers_polarizability(ethanol, polarizable, rng):
+    model = load_model(polarizable, dtype="float64")
+    assert model.offers_polarizability
+    numbers = model.template_numbers
+    structures = model.template_positions + 0.1 * rng.normal(size=(4, 9, 3))
+    plain = model.evaluate(numbers, structures)
+    assert plain.polarizability is None
+    assert plain.coefficient_response is None
+    full = model.evaluate(numbers, structures, polarizability=True)
+    np.testing.assert_array_equal(full.forces, plain.forces)
+    np.testing.assert_allclose(full.energy, ethanol.evaluate(numbers, structures).energy, atol=1e-9)
+    assert np.abs(full.polarizability).max() > 1e-2
+    for k, r in enumerate(structures):
+        dipoles = [
+            compute_moments(model.basis, numbers, r, c).dipole for c in full.coefficient_response[k]
+        ]
+        alpha = np.array(dipoles).T
+        np.testing.assert_allclose(full.polarizability[k], 0.5 * (alpha + alpha.T), atol=SYMMETRY)
+    single = load_model(polarizable).evaluate(numbers, structures, polarizability=True)
+    scale = np.abs(full.polarizability).max()
+    error = np.abs(single.polarizability - full.polarizability).max()
+    assert error < 20.0 * SINGLE_RELATIVE * scale
+
+
+def test_a_bundle_without_a_response_map_refuses_a_polarizability(ethanol):
+    assert not ethanol.offers_polarizability
+    with pytest.raises(InputError, match="offers no polarizability"):
+        ethanol.evaluate(ethanol.template_numbers, ethanol.template_positions, polarizability=True)
+
+
+def test_an_altered_response_map_fails_its_probes(polarizable, tmp_path):
+    shutil.copytree(polarizable, tmp_path / "copy")
+    spoil(tmp_path / "copy", "response_map.readout.weight")
+    with pytest.raises(BundleError, match=r"does not reproduce its stored (polariz|coefficient_)"):
+        load_model(tmp_path / "copy")
+
+
+def test_the_weights_outlive_torchscript(ethanol, path, tmp_path):
+    """Rebuild the network from weights.npz and the archive's extra files, and export it again."""
+    model, basis = rebuild_model(path)
+    assert basis.sha256 == ethanol.basis.sha256
+    export_bundle(model, basis, provenance_of(ethanol), tmp_path / "again")
     again = load_model(tmp_path / "again", dtype="float64")
     first = again.evaluate(ethanol.template_numbers, ethanol.template_positions)
     second = ethanol.evaluate(ethanol.template_numbers, ethanol.template_positions)

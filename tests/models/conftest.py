@@ -5,7 +5,13 @@ import pytest
 import torch
 
 from densnet.basis import DensityBasis
-from densnet.models import DensityMapConfig, DensNet, EnergyFunctionalConfig, ModelConfig
+from densnet.models import (
+    DensityMapConfig,
+    DensNet,
+    EnergyFunctionalConfig,
+    ModelConfig,
+    ResponseMapConfig,
+)
 from densnet.models.whitening import Whitening, largest_shell_count
 from densnet.nn.graph import complete_graph
 
@@ -25,11 +31,11 @@ ETHANOL_POSITIONS = np.array(
 )
 
 
-def random_whitening(basis, elements):
+def random_whitening(basis, elements, with_mean=True):
     """Whitening with random principal axes: as uneven as one from data."""
     rng = np.random.default_rng(11)
     n = largest_shell_count(basis, elements)
-    mean = 0.1 * rng.normal(size=(len(elements), n))
+    mean = (0.1 if with_mean else 0.0) * rng.normal(size=(len(elements), n))
     axes = 0.3 * rng.normal(size=(basis.l_max + 1, len(elements), n, n))
     for s, z in enumerate(elements):
         for l in range(basis.l_max + 1):
@@ -41,7 +47,7 @@ def random_whitening(basis, elements):
     return Whitening(basis, elements, mean, axes)
 
 
-def make_model(inputs="both", potential=False):
+def make_model(inputs="both", potential=False, response=False):
     torch.manual_seed(4)
     elements = (1, 6, 8)
     basis = DensityBasis.load("densnet-dz-367").restricted_to(elements)
@@ -52,9 +58,14 @@ def make_model(inputs="both", potential=False):
         n_contracted=6,
         density_map=DensityMapConfig(n_channels=8),
         energy_functional=EnergyFunctionalConfig(n_channels=8, inputs=inputs, potential=potential),
+        response_map=ResponseMapConfig(n_channels=6) if response else None,
     )
     reference = torch.tensor([-0.5, -37.8, -75.0])
-    return DensNet(config, random_whitening(basis, elements), reference, 0.03, 8.0).double().eval()
+    model = DensNet(config, random_whitening(basis, elements), reference, 0.03, 8.0)
+    if model.response_map is not None:
+        whitening = random_whitening(basis, elements, with_mean=False)
+        model.response_map.whitening.load_state_dict(whitening.state_dict())
+    return model.double().eval()
 
 
 @pytest.fixture(scope="session")
@@ -75,11 +86,18 @@ class Evaluator:
         self.species = torch.tensor([(1, 6, 8).index(int(z)) for z in numbers])
 
     def __call__(self, positions):
+        return self._call(self.model, positions)
+
+    def response(self, positions):
+        """Evaluate the response to an electric field instead."""
+        return self._call(self.model.response, positions)
+
+    def _call(self, function, positions):
         r = torch.as_tensor(np.asarray(positions), dtype=torch.float64).reshape(-1, 3)
         n = len(self.species)
         n_structures = len(r) // n
         graph = complete_graph(n, n_structures)
-        output = self.model(
+        output = function(
             r,
             self.species.repeat(n_structures),
             graph.receivers,
@@ -88,7 +106,7 @@ class Evaluator:
             graph.structure,
             n_structures,
         )
-        return {name: value.numpy() for name, value in output.items()}
+        return {name: value.detach().numpy() for name, value in output.items()}
 
 
 @pytest.fixture(scope="session")
