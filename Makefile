@@ -84,4 +84,4 @@ endif
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
-	find densnet ipi_driver -name '_kernel*.so' -delete
+	find densnet ipi_driver -name '_*.so' -delete

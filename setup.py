@@ -1,4 +1,4 @@
-"""Build of the package: the C++ kernel and what is installed with it; metadata are here too."""
+"""Build of the package: C++ libraries, what is installed with them, and metadata."""
 
 import sys
 from pathlib import Path
@@ -18,15 +18,8 @@ VERSION = next(
 COMPILE_FLAGS = ["/O2"] if sys.platform == "win32" else ["-O3", "-fno-math-errno", "-Wall"]
 
 
-def kernel_extension() -> list[Pybind11Extension]:
-    """Return the integral kernel: every C++ source of cpp/src plus the bindings."""
-    sources = sorted(
-        str(path.relative_to(ROOT))
-        for folder in ("src", "bindings")
-        for path in (ROOT / "cpp" / folder).glob("*.cpp")
-    )
-    if not sources:
-        return []
+def extensions() -> list[Pybind11Extension]:
+    """Return the C++ libraries, each from its own folders of cpp/."""
     headers = sorted(
         str(path.relative_to(ROOT))
         for pattern in ("*.hpp", "*.h")
@@ -34,12 +27,20 @@ def kernel_extension() -> list[Pybind11Extension]:
     )
     return [
         Pybind11Extension(
-            "densnet.integrals._kernel",
-            sources,
+            name,
+            sorted(
+                str(path.relative_to(ROOT))
+                for folder in folders
+                for path in (ROOT / "cpp" / folder).glob("*.cpp")
+            ),
             include_dirs=["cpp/include"],
             depends=headers,
             cxx_std=17,
             extra_compile_args=COMPILE_FLAGS,
+        )
+        for name, folders in (
+            ("densnet.integrals._kernel", ("src", "bindings")),
+            ("densnet.nn._convolution", ("convolution",)),
         )
     ]
 
@@ -65,7 +66,7 @@ setup(
         "densnet": ["py.typed"],
         "ipi_driver": ["py.typed"],
     },
-    ext_modules=kernel_extension(),
+    ext_modules=extensions(),
     cmdclass={"build_ext": build_ext},
     zip_safe=False,
     install_requires=[

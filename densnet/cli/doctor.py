@@ -70,6 +70,7 @@ def examine() -> list[Finding]:
         check_packages,
         check_torch,
         check_kernel,
+        check_convolution,
         check_bundles,
         check_programs,
         check_mpi,
@@ -157,6 +158,17 @@ def check_kernel() -> Iterator[Finding]:
         detail = f"not compiled, integrals run in torch, hundreds of times slower: {info.reason}"
         remedy = "install g++, then in the repository: pip install --no-build-isolation -e ."
         yield Finding("integral kernel", "optional", detail, remedy)
+
+
+def check_convolution() -> Iterator[Finding]:
+    """Whether training on a CPU has the compiled sum over edges."""
+    loops = importlib.import_module("densnet.nn.edge_sum").compiled()
+    if loops is not None:
+        yield Finding("convolution", "ok", f"{loops.instruction_set()}; used in training on a CPU")
+    else:
+        detail = "not compiled, training on a CPU is slower"
+        remedy = "install g++, then in the repository: pip install --no-build-isolation -e ."
+        yield Finding("convolution", "optional", detail, remedy)
 
 
 def check_bundles() -> Iterator[Finding]:

@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from densnet.nn import edge_sum
 from densnet.nn.angular import SphereGrid, l_of_m, n_harmonics
 from densnet.nn.linear import HarmonicLinear
 
@@ -65,6 +66,8 @@ class Convolution(nn.Module):
     n_neighbours : float
     """
 
+    addition: Tensor
+
     def __init__(
         self,
         l_filter: int,
@@ -77,11 +80,18 @@ class Convolution(nn.Module):
     ) -> None:
         super().__init__()
         self.n_out = n_harmonics(l_out)
+        self.l_filter = l_filter
         self.mix = HarmonicLinear(l_features, n_in, n_channels)
         self.filter = TwoBody(l_filter, n_radial_in, n_channels, n_neighbours)
         self.grid = SphereGrid(
             max(l_filter, l_features), l_out, degree=l_filter + l_features + l_out
         )
+        # Y_lm of every grid point in the slot of its l: harmonics of an edge times this are the
+        # polynomials of the addition theorem.
+        n_m = n_harmonics(l_filter)
+        slots = torch.nn.functional.one_hot(l_of_m(l_filter), l_filter + 1).to(torch.float64)
+        addition = slots.unsqueeze(2) * self.grid.to_grid[:, :n_m].t().unsqueeze(1)
+        self.register_buffer("addition", addition.reshape(n_m, -1), persistent=False)
 
     def forward(
         self,
@@ -98,10 +108,40 @@ class Convolution(nn.Module):
         ((l_out + 1)², n_nodes, n_channels)
         """
         on_nodes = self.grid.evaluate(self.mix(features))
-        on_edges = self.grid.evaluate(self.filter.edges(radial, harmonics))
-        messages = on_edges * on_nodes.index_select(1, senders)
-        summed = sum_over_neighbours(messages, receivers, features.size(1))
+        if not torch.jit.is_scripting() and self.is_compiled(radial):
+            summed = self.compiled_sum(on_nodes, radial, harmonics, receivers, senders)
+        else:
+            on_edges = self.grid.evaluate(self.filter.edges(radial, harmonics))
+            messages = on_edges * on_nodes.index_select(1, senders)
+            summed = sum_over_neighbours(messages, receivers, features.size(1))
         return self.grid.project(summed, 0, self.n_out)
+
+    @torch.jit.unused
+    def is_compiled(self, radial: Tensor) -> bool:
+        """Whether the compiled sum over edges can be used."""
+        return edge_sum.is_available(radial.device, self.l_filter)
+
+    @torch.jit.unused
+    def compiled_sum(
+        self,
+        on_nodes: Tensor,
+        radial: Tensor,
+        harmonics: Tensor,
+        receivers: Tensor,
+        senders: Tensor,
+    ) -> Tensor:
+        """Return the sum of the products on the grid, (n_points, n_nodes, n_channels).
+
+        On a point g the filter is Σ_l R^l_c(r) P_l(r̂·g) (2l + 1)/scale: the addition theorem leaves
+        one number of each edge, l and point.
+        """
+        n_l, n_in, n_channels = self.filter.weight.shape
+        weight = self.filter.weight.transpose(0, 1).reshape(n_in, n_l * n_channels)
+        functions = torch.mm(radial, weight).view(-1, n_l, n_channels)
+        polynomials = torch.mm(harmonics[: self.filter.n_m].t(), self.addition).view(
+            -1, n_l, self.grid.n_points
+        )
+        return edge_sum.sum_over_edges(functions, polynomials, on_nodes, receivers, senders)
 
 
 def sum_over_neighbours(messages: Tensor, receivers: Tensor, n_nodes: int) -> Tensor:
