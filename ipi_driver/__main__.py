@@ -14,6 +14,7 @@ from densnet.errors import DensnetError
 from densnet.units import HARTREE_BOHR_MEV_ANGSTROM, HARTREE_EV
 from ipi_driver.checks import Template
 from ipi_driver.client import Driver, ExitCode
+from ipi_driver.committee import Committee
 from ipi_driver.connection import Endpoint
 from ipi_driver.domain import Domain
 from ipi_driver.evaluate import Evaluator, Model
@@ -21,16 +22,47 @@ from ipi_driver.guard import Guard, Limits
 
 logger = logging.getLogger("ipi_driver")
 
+DESCRIPTION = """\
+Serve a DenSNet model to i-PI: energy, forces, virial, and the dipole among the extras.
+
+examples:
+  i-pi input.xml & densnet-driver ethanol -u NAME     <address> of an <ffsocket mode='unix'>
+  densnet-driver ethanol -t HOST:31415                mode='inet', another machine
+  densnet-driver ethanol -u NAME -n 32                i-PI without <batch_size>: 32 connections,
+                                                      one model call for all beads
+  densnet-driver ethanol -u a -u b --stay             two servers, and whoever comes after them
+  densnet-driver ethanol -u NAME --domain domain.json --domain-stop 1.5
+                                                      distance from the training set (made by
+                                                      `densnet ipi domain`) with every frame
+  densnet-driver first -c second third -u NAME --spread-stop 0.3
+                                                      the mean of three models, and their spread
+"""
+EPILOG = """\
+Start it before or after i-PI; it ends when i-PI ends. `densnet ipi template` has inputs that run as
+they are, `densnet ipi check input.xml` reads yours.
+
+extras, for <trajectory extra_type='…'>extras</trajectory>, in atomic units:
+  dipole                               always
+  domain                               with --domain
+  force_spread energy_spread dipole_spread
+                                       with --committee
+  polarizability polar_tensors coefficients_id
+                                       where <parameters>{ properties: polarizability polar_tensors
+                                       coefficients }</parameters> of the ffsocket asks for them
+
+exit statuses: 0 i-PI ended the run, 1 a defect (see the log), 2 wrong input or first frame, 3 a
+frame was refused by the guard, 4 no server or it vanished, 5 not the i-PI protocol, 130 and 143
+interrupted.
+"""
+
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line of ``densnet-driver``."""
     parser = argparse.ArgumentParser(
         prog="densnet-driver",
-        description="Serve a DenSNet model to i-PI: energy, forces, virial and dipole.",
-        epilog="Start it before or after `i-pi input.xml`; it ends when i-PI ends. Exit statuses: "
-        "0 i-PI ended the run, 1 a defect (see the log), 2 wrong input or first frame, 3 a frame "
-        "was refused by the guard, 4 no server or it vanished, 5 not the i-PI protocol, 130 and "
-        "143 interrupted.",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("model", help="name of a shipped model (ethanol) or path of a bundle")
     where = parser.add_argument_group("server (any of them, repeated for several servers)")
@@ -78,6 +110,15 @@ def build_parser() -> argparse.ArgumentParser:
         help="after EXIT wait for the next server at the same address, until SIGTERM",
     )
     model = parser.add_argument_group("model")
+    model.add_argument(
+        "-c",
+        "--committee",
+        metavar="BUNDLE",
+        nargs="+",
+        default=[],
+        help="more models of the molecule: their mean is served, their disagreement is sent with "
+        "every frame",
+    )
     model.add_argument("-d", "--dtype", choices=("float32", "float64"), default="float32")
     model.add_argument("--threads", type=int, default=1, help="threads of the model; default 1")
     guard = parser.add_argument_group("guard")
@@ -103,6 +144,18 @@ def build_parser() -> argparse.ArgumentParser:
         help="a larger distance ends the run (1: the farthest training frame)",
     )
     guard.add_argument(
+        "--spread-warning",
+        type=float,
+        default=0.1,
+        help="eV/Å; frames on whose forces a committee disagrees by more are counted",
+    )
+    guard.add_argument(
+        "--spread-stop",
+        type=float,
+        default=float("inf"),
+        help="eV/Å; a larger disagreement of a committee ends the run",
+    )
+    guard.add_argument(
         "--dump",
         type=Path,
         default=Path(),
@@ -115,10 +168,14 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def load_bundle(args: argparse.Namespace) -> Model:
-    """Load the bundle of the command line: verified, and imported only now (torch is slow)."""
+    """Load the bundles of the command line: verified, and imported only now (torch is slow)."""
     from densnet.export.runtime import load_model
 
-    return load_model(args.model, dtype=args.dtype, threads=args.threads)
+    members = [
+        load_model(name, dtype=args.dtype, threads=args.threads)
+        for name in (args.model, *args.committee)
+    ]
+    return Committee(members) if len(members) > 1 else members[0]
 
 
 def main(
@@ -170,11 +227,13 @@ def build_driver(args: argparse.Namespace, model: Model) -> Driver:
         force=args.max_force * 1e3 / HARTREE_BOHR_MEV_ANGSTROM,
         energy_per_atom=args.max_energy_change / HARTREE_EV,
         domain_stop=args.domain_stop,
+        spread_warning=args.spread_warning * 1e3 / HARTREE_BOHR_MEV_ANGSTROM,
+        spread_stop=args.spread_stop * 1e3 / HARTREE_BOHR_MEV_ANGSTROM,
     )
     domain = None if args.domain is None else Domain.load(args.domain, template.numbers)
     logger.info(
         "model %s: %s, charge %d, %s, %d thread(s), first call %.1f ms",
-        args.model,
+        ", ".join([args.model, *args.committee]),
         " ".join(template.symbols),
         template.charge,
         args.dtype,

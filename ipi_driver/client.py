@@ -21,6 +21,7 @@ from ipi_driver.evaluate import Evaluation, Evaluator
 from ipi_driver.extras import (
     COEFFICIENTS,
     POLAR_TENSORS,
+    POLARIZABILITY,
     CoefficientFile,
     encode_extras,
     requested_properties,
@@ -160,6 +161,8 @@ class Driver:
                 self._coefficients.close()
             if self._guard.outside:
                 logger.warning("%d frames lay outside the training set", self._guard.outside)
+            if self._guard.disputed:
+                logger.warning("the committee disagreed on %d frames", self._guard.disputed)
             self._report.finish()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
@@ -261,7 +264,8 @@ class Driver:
             requests.append(request.positions)
         if not requests:
             return
-        results = self._evaluator.evaluate(requests)
+        polarizability = any(POLARIZABILITY in _wanted(c) for c in connections)
+        results = self._evaluator.evaluate(requests, polarizability=polarizability)
         domains = []
         for positions, result in zip(requests, results, strict=True):
             self._guard.check(positions, result)
@@ -285,7 +289,7 @@ class Driver:
         self, connection: Connection, result: Evaluation, domain: NDArray[np.float64] | None
     ) -> list[bytes]:
         """The JSON of every structure, with what the server's ``<parameters>`` ask for."""
-        wanted = requested_properties(connection.init.parameters if connection.init else {})
+        wanted = _wanted(connection)
         identities = None
         if COEFFICIENTS in wanted:
             if self._coefficients is None:
@@ -295,12 +299,18 @@ class Driver:
         tensors = None
         if POLAR_TENSORS in wanted and connection.request is not None:
             tensors = self._evaluator.polar_tensors(connection.request.positions)
-        return encode_extras(result, identities, domain, tensors)
+        return encode_extras(
+            result, identities, domain, tensors, polarizability=POLARIZABILITY in wanted
+        )
 
     def _check_first(self, connection: Connection, request: PositionData) -> None:
         if connection.init is not None:
             check_parameters(self._template, connection.init.parameters)
-            requested_properties(connection.init.parameters)
+            if POLARIZABILITY in _wanted(connection) and not self._evaluator.offers_polarizability:
+                raise InputError(
+                    "the i-PI input asks for the polarizability; this model has no response to a "
+                    "field: serve one trained with it, or take it out of `properties`"
+                )
         for cell, inverse in zip(request.cells, request.inverse_cells, strict=True):
             check_cell(cell, inverse)
         for positions in request.positions:
@@ -336,3 +346,8 @@ class Driver:
                 "<port>) with this one; a socket file left by a killed server must be removed",
                 place.endpoint,
             )
+
+
+def _wanted(connection: Connection) -> frozenset[str]:
+    """What the server's ``<parameters>`` ask for beside the dipole."""
+    return requested_properties(connection.init.parameters if connection.init else {})

@@ -50,9 +50,39 @@ class Model(Protocol):
         numbers: NDArray[np.int64],
         positions: NDArray[np.float64],
         cell: NDArray[np.float64] | None = None,
+        *,
+        polarizability: bool = False,
     ) -> ModelPrediction:
-        """Evaluate a batch of structures, (n_batch, n_atoms, 3) bohr."""
+        """Evaluate a batch of structures, (n_batch, n_atoms, 3) bohr.
+
+        With `polarizability` the prediction has an attribute of that name, (n_batch, 3, 3) bohr³;
+        only asked of a model whose ``offers_polarizability`` is true.
+        """
         ...
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How far the members of a committee disagree, one row a structure, atomic units.
+
+    Parameters
+    ----------
+    forces : (n_batch,) float64, hartree/bohr
+        max_A √⟨|F_A − ⟨F_A⟩|²⟩, the mean over members: that of the atom on which they differ most
+        (the "model deviation" of Zhang et al. 2020, doi:10.1016/j.cpc.2020.107206).
+    energies : (n_batch,) float64, hartree
+        Standard deviation.
+    dipoles : (n_batch,) float64, e·bohr
+        √⟨|μ − ⟨μ⟩|²⟩.
+    """
+
+    forces: NDArray[np.float64]
+    energies: NDArray[np.float64]
+    dipoles: NDArray[np.float64]
+
+    def rows(self, index: NDArray[np.intp] | slice) -> "Spread":
+        """Of some structures, in the order of `index`."""
+        return Spread(self.forces[index], self.energies[index], self.dipoles[index])
 
 
 @dataclass(frozen=True)
@@ -67,6 +97,10 @@ class Evaluation:
     dipoles : (n_batch, 3) float64, e·bohr
     coefficients : (n_batch, n_functions) float64, or None
         Density coefficients of Δρ, if the model has them.
+    spread : Spread or None
+        If a committee is served.
+    polarizabilities : (n_batch, 3, 3) float64, bohr³, or None
+        If they were asked for.
     """
 
     energies: NDArray[np.float64]
@@ -74,6 +108,8 @@ class Evaluation:
     virials: NDArray[np.float64]
     dipoles: NDArray[np.float64]
     coefficients: NDArray[np.float64] | None = None
+    spread: Spread | None = None
+    polarizabilities: NDArray[np.float64] | None = None
 
     def rows(self, index: NDArray[np.intp] | slice) -> "Evaluation":
         """The results of some structures, in the order of `index`."""
@@ -83,6 +119,8 @@ class Evaluation:
             np.ascontiguousarray(self.virials[index]),
             np.ascontiguousarray(self.dipoles[index]),
             None if self.coefficients is None else self.coefficients[index],
+            None if self.spread is None else self.spread.rows(index),
+            None if self.polarizabilities is None else self.polarizabilities[index],
         )
 
 
@@ -105,12 +143,21 @@ class Evaluator:
         self.calls = 0
         self.structures = 0
 
-    def evaluate(self, requests: Sequence[NDArray[np.float64]]) -> list[Evaluation]:
+    @property
+    def offers_polarizability(self) -> bool:
+        """Whether the model has a response to a field."""
+        return bool(getattr(self._model, "offers_polarizability", False))
+
+    def evaluate(
+        self, requests: Sequence[NDArray[np.float64]], *, polarizability: bool = False
+    ) -> list[Evaluation]:
         """Evaluate several requests in one model call.
 
         Parameters
         ----------
         requests : sequence of (n_batch, n_atoms, 3) float64 arrays, bohr
+        polarizability : bool
+            Also evaluate the polarizabilities; the model must offer them.
 
         Returns
         -------
@@ -125,7 +172,12 @@ class Evaluator:
         )
         if len(index_of) < len(structures):
             structures = structures[np.unique(index, return_index=True)[1]]
-        prediction = self._model.evaluate(self._numbers, structures)
+        # Potentials that have none need not know the keyword.
+        prediction = (
+            self._model.evaluate(self._numbers, structures, polarizability=True)
+            if polarizability
+            else self._model.evaluate(self._numbers, structures)
+        )
         everything = Evaluation(
             prediction.energy,
             prediction.forces,
@@ -133,6 +185,8 @@ class Evaluator:
             prediction.dipole,
             # Other potentials than bundles have no density.
             getattr(prediction, "coefficients", None),
+            getattr(prediction, "spread", None),
+            getattr(prediction, "polarizability", None),
         )
         sizes = np.cumsum([len(request) for request in requests])[:-1]
         results = [everything.rows(rows) for rows in np.split(index, sizes)]

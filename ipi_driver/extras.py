@@ -7,7 +7,7 @@ in every frame, the numbers finite (the guard has looked), the bytes ASCII.
 A server asks for more than the dipole in its input, typically on a second socket of weight 0, which
 i-PI evaluates only at the steps that write it::
 
-    <parameters>{ properties: coefficients polar_tensors }</parameters>
+    <parameters>{ properties: polarizability coefficients polar_tensors }</parameters>
 """
 
 import json
@@ -22,7 +22,8 @@ from ipi_driver.evaluate import Evaluation
 
 COEFFICIENTS = "coefficients"
 POLAR_TENSORS = "polar_tensors"
-KNOWN_PROPERTIES = (COEFFICIENTS, POLAR_TENSORS)
+POLARIZABILITY = "polarizability"
+KNOWN_PROPERTIES = (COEFFICIENTS, POLAR_TENSORS, POLARIZABILITY)
 
 
 def requested_properties(parameters: Mapping[str, str]) -> frozenset[str]:
@@ -48,10 +49,14 @@ def encode_extras(
     coefficient_ids: list[tuple[int, int]] | None = None,
     domain: NDArray[np.float64] | None = None,
     polar_tensors: NDArray[np.float64] | None = None,
+    *,
+    polarizability: bool = False,
 ) -> list[bytes]:
     """Return one JSON object a structure, ``{"dipole": [x, y, z]}`` in e·bohr.
 
-    Numbers are written with as many digits as they need to be read back exactly.
+    A committee adds ``"force_spread"`` (hartree/bohr), ``"energy_spread"`` (hartree) and
+    ``"dipole_spread"`` (e·bohr), see :class:`ipi_driver.evaluate.Spread`. Numbers are written with
+    as many digits as they need to be read back exactly.
 
     Parameters
     ----------
@@ -62,8 +67,19 @@ def encode_extras(
         From :meth:`ipi_driver.domain.Domain.measure`; they become ``"domain"``.
     polar_tensors : (n_batch, 3 n_atoms, 3) float64, e, optional
         From :meth:`ipi_driver.evaluate.Evaluator.polar_tensors`; as ``"polar_tensors"``.
+    polarizability : bool
+        Add the evaluation's polarizabilities as ``"polarizability"``, three rows, bohr³.
     """
     frames: list[dict[str, object]] = [{"dipole": row} for row in evaluation.dipoles.tolist()]
+    if evaluation.spread is not None:
+        spread = evaluation.spread
+        for key, values in (
+            ("force_spread", spread.forces),
+            ("energy_spread", spread.energies),
+            ("dipole_spread", spread.dipoles),
+        ):
+            for frame, value in zip(frames, values.tolist(), strict=True):
+                frame[key] = value
     if coefficient_ids is not None:
         for frame, identity in zip(frames, coefficient_ids, strict=True):
             frame["coefficients_id"] = identity
@@ -73,6 +89,9 @@ def encode_extras(
     if polar_tensors is not None:
         for frame, tensors in zip(frames, polar_tensors.tolist(), strict=True):
             frame["polar_tensors"] = tensors
+    if polarizability and evaluation.polarizabilities is not None:
+        for frame, tensor in zip(frames, evaluation.polarizabilities.tolist(), strict=True):
+            frame["polarizability"] = tensor
     return [json.dumps(frame, allow_nan=False).encode("ascii") for frame in frames]
 
 

@@ -39,6 +39,9 @@ class Limits:
     domain_warning, domain_stop : float
         Distance from the training set, in units of its farthest frame, that is logged, and that
         ends the run.
+    spread_warning, spread_stop : float
+        Disagreement of a committee on the force on an atom, hartree/bohr, that is logged, and that
+        ends the run. 0.002 is 0.1 eV/Å, ten times the error of a good model.
     """
 
     force: float = 1.0
@@ -46,6 +49,8 @@ class Limits:
     bond_ratio: float = 2.0
     domain_warning: float = 1.0
     domain_stop: float = float("inf")
+    spread_warning: float = 0.002
+    spread_stop: float = float("inf")
 
 
 class Guard:
@@ -65,6 +70,7 @@ class Guard:
         self, template: Template, limits: Limits, directory: Path, domain: Domain | None = None
     ) -> None:
         self.outside = 0
+        self.disputed = 0
         self._domain = domain
         self._template = template
         self._limits = limits
@@ -96,6 +102,8 @@ class Guard:
             + evaluation.virials.sum(axis=(1, 2))
             + evaluation.dipoles.sum(axis=1)
         )
+        if evaluation.polarizabilities is not None:
+            totals = totals + evaluation.polarizabilities.sum(axis=(1, 2))
         if not np.isfinite(totals).all():
             self._refuse(positions, ~np.isfinite(totals), "a result that is not finite")
         if largest_force.max() > limits.force:
@@ -119,6 +127,31 @@ class Guard:
                     "the molecule broke, or i-PI folds it back into the cell (use pbc='False')"
                 )
                 self._refuse(positions, ~(stretch <= limits.bond_ratio), reason)
+
+        if evaluation.spread is not None:
+            self._check_spread(positions, evaluation.spread.forces)
+
+    def _check_spread(self, positions: NDArray[np.float64], spread: NDArray[np.float64]) -> None:
+        """Count the frames that a committee disputes, and stop at the worst."""
+        largest = spread.max() * HARTREE_BOHR_MEV_ANGSTROM / 1e3
+        disputed = spread > self._limits.spread_warning
+        if disputed.any():
+            if self.disputed == 0:
+                logger.warning(
+                    "the committee disagrees by %.3f eV/Å on a force; frames beyond %.3f are "
+                    "counted from now on",
+                    largest,
+                    self._limits.spread_warning * HARTREE_BOHR_MEV_ANGSTROM / 1e3,
+                )
+            self.disputed += int(disputed.sum())
+        stop = spread > self._limits.spread_stop
+        if stop.any():
+            limit = self._limits.spread_stop * HARTREE_BOHR_MEV_ANGSTROM / 1e3
+            reason = (
+                f"a force on which the committee disagrees by {largest:.3f} eV/Å (limit "
+                f"{limit:.3f}, --spread-stop)"
+            )
+            self._refuse(positions, stop, reason)
 
     def measure(self, positions: NDArray[np.float64]) -> NDArray[np.float64] | None:
         """Distance of every structure from the training set, if there is one to compare with.

@@ -47,6 +47,8 @@ class DensnetDriver(Dummy_driver):  # type: ignore[misc]
     dtype : str
         Precision of the network.
     threads : int
+    committee : str
+        More bundles, blanks between: their mean is served.
     """
 
     def __init__(
@@ -54,15 +56,20 @@ class DensnetDriver(Dummy_driver):  # type: ignore[misc]
         model: str = "ethanol",
         dtype: str = "float32",
         threads: int = 1,
+        committee: str = "",
         *args: Any,
         **kwargs: Any,
     ) -> None:
-        self._start(self.load(model, dtype, threads))
+        self._start(self.load(model, dtype, threads, committee))
         super().__init__(*args, **kwargs)
 
-    def load(self, model: str, dtype: str, threads: int) -> Model:
+    def load(self, model: str, dtype: str, threads: int, committee: str) -> Model:
         """Load the potential."""
-        return load_bundle(argparse.Namespace(model=model, dtype=dtype, threads=int(threads)))
+        return load_bundle(
+            argparse.Namespace(
+                model=model, dtype=dtype, threads=int(threads), committee=committee.split()
+            )
+        )
 
     def _start(self, model: Model) -> None:
         self._template = Template.from_manifest(model.manifest)

@@ -61,6 +61,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--thermalise-steps", type=int, default=2_000, help="Langevin steps before production"
     )
+    what.add_argument(
+        "--committee",
+        nargs="+",
+        default=[],
+        metavar="BUNDLE",
+        help="more models of the molecule: the mean of all moves it, their disagreement is logged",
+    )
     files = parser.add_argument_group("output")
     files.add_argument("--dipole-stride", type=int, default=4, help="steps between dipoles")
     files.add_argument(
@@ -87,10 +94,10 @@ def run(args: argparse.Namespace) -> int:
     if args.resume is not None:
         directory = args.resume
         settings = Settings.load(directory)
-        molecule = load_molecule(settings.model)
+        molecule = load_molecule(settings.model, settings.committee)
     else:
         settings = settings_from(args)
-        molecule = load_molecule(settings.model)
+        molecule = load_molecule(settings.model, settings.committee)
         name = Path(settings.model).stem
         directory = args.output or Path(f"{name}-{settings.ensemble}")
         simulate.start_run(settings, molecule, directory, ("densnet", "md", *sys.argv[2:]))
@@ -117,9 +124,13 @@ def settings_from(args: argparse.Namespace) -> Settings:
     if args.model is None:
         raise InputError("which model? give its name (ethanol) or the path of a bundle")
     ensemble = find_ensemble(args.ensemble)
-    path = Path(args.model)
+    model, *committee = (
+        str(Path(name).resolve()) if Path(name).exists() else name
+        for name in (args.model, *args.committee)
+    )
     return Settings(
-        model=str(path.resolve()) if path.exists() else args.model,
+        model=model,
+        committee=tuple(committee),
         ensemble=args.ensemble,
         steps=args.steps,
         temperature_kelvin=args.temperature,

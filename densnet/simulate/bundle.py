@@ -1,12 +1,15 @@
 """What a simulation needs to know of a model bundle, without loading the model."""
 
+import hashlib
+from collections.abc import Sequence
+
 from densnet.export.contents import find_bundle, read_contents
 from densnet.simulate.plan import Molecule
 from ipi_driver.checks import Template
 
 
-def load_molecule(model: str) -> Molecule:
-    """Verify the files of a bundle and return its molecule.
+def load_molecule(model: str, committee: Sequence[str] = ()) -> Molecule:
+    """Verify the files of a bundle, or of all of a committee, and return its molecule.
 
     A damaged bundle is found here, before i-PI is started.
 
@@ -14,6 +17,8 @@ def load_molecule(model: str) -> Molecule:
     ----------
     model : str
         Name of a shipped model, or path of a bundle.
+    committee : sequence of str
+        More bundles of the molecule; the driver compares them when it loads them.
 
     Raises
     ------
@@ -23,6 +28,9 @@ def load_molecule(model: str) -> Molecule:
         If it is damaged.
     """
     manifest, _, sha256 = read_contents(find_bundle(model))
+    others = [read_contents(find_bundle(member))[2] for member in committee]
+    if others:
+        sha256 = hashlib.sha256(" ".join([sha256, *others]).encode()).hexdigest()
     template = Template.from_manifest(manifest)
     return Molecule(
         name=str(manifest["name"]),

@@ -80,6 +80,8 @@ class StageInput:
         Steps between positions; 0 writes none.
     velocity_stride : int
         Steps between velocities, of the centroids for path integrals; 0 writes none.
+    spread : bool
+        Whether a committee is served: its disagreement is written beside the properties.
     transport : Transport
     parameters : str
         The dictionary that INIT carries to the driver.
@@ -101,6 +103,7 @@ class StageInput:
     dipole_stride: int = 4
     position_stride: int = 0
     velocity_stride: int = 0
+    spread: bool = False
     checkpoints: tuple[str, ...] = ()
 
     def replica_prefix(self, replica: int) -> str:
@@ -166,6 +169,7 @@ class StageInput:
             ("dipole", self.dipole_stride, "extra_type='dipole'", "extras"),
             ("pos", self.position_stride, "format='xyz'", "positions{angstrom}"),
             ("vel", self.velocity_stride, "format='xyz'", velocities),
+            ("spread", PROPERTY_STRIDE * self.spread, "extra_type='force_spread'", "extras"),
         ):
             if stride:
                 lines.append(

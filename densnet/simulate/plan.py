@@ -28,7 +28,7 @@ class Molecule:
     name : str
         Name or path of the bundle, as the driver is given it.
     sha256 : str
-        Of the bundle.
+        Of the bundle, or of the hashes of a committee's bundles.
     symbols : tuple of str
     numbers : tuple of int
     positions : (n_atoms, 3) float64, bohr
@@ -73,6 +73,8 @@ class Settings:
         Precision of the network, ``float32`` or ``float64``.
     threads : int
         Threads of each model.
+    committee : tuple of str
+        More bundles, likewise: the mean of all is the potential.
     """
 
     model: str
@@ -91,6 +93,7 @@ class Settings:
     processes: int = 1
     dtype: str = "float32"
     threads: int = 1
+    committee: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         find_ensemble(self.ensemble)
@@ -134,7 +137,8 @@ class Settings:
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
             # A run begun by an earlier version goes on with the defaults of what it did not know.
-            return cls(**{f.name: document[f.name] for f in fields(cls) if f.name in document})
+            known = {f.name: document[f.name] for f in fields(cls) if f.name in document}
+            return cls(**(known | {"committee": tuple(known.get("committee", ()))}))
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(f"{path} is damaged: {error}") from error
 
@@ -242,6 +246,7 @@ def _group_stages(
             dipole_stride=settings.dipole_stride if name != "thermalise" else 0,
             position_stride=settings.position_stride if name != "thermalise" else 0,
             velocity_stride=settings.velocity_stride if name != "thermalise" else 0,
+            spread=bool(settings.committee) and name != "thermalise",
             checkpoints=checkpoints if previous else (),
         )
         stages.append(Stage(stage_directory, name, stage, previous, first, use))

@@ -271,6 +271,8 @@ def _advance_all(groups: Sequence[Group]) -> bool:
 def driver_arguments(settings: Settings, address: str) -> list[str]:
     """Arguments of ``densnet-driver`` for a stage."""
     arguments = [settings.model, "--unix", address, "--log", "driver.log", "--log-every", "20000"]
+    if settings.committee:
+        arguments += ["--committee", *settings.committee]
     if settings.dtype != "float32":
         arguments += ["--dtype", settings.dtype]
     if settings.threads != 1:

@@ -162,6 +162,25 @@ def test_path_integrals_write_the_velocities_of_their_centroids(tmp_path: Path) 
     assert_velocities_are_the_rates_of_dipoles(tmp_path / "run")
 
 
+def test_a_committee_moves_the_molecule_and_its_disagreement_is_written(tmp_path: Path) -> None:
+    settings = Settings(
+        "elastic",
+        ensemble="trpmd",
+        beads=4,
+        steps=40,
+        thermalise_steps=0,
+        committee=("stiffer", "stiffest"),
+    )
+    directory = tmp_path / "run"
+    complete(settings, directory)
+    assert Settings.load(directory) == settings
+    for bead in range(4):
+        rows = read_dipoles(directory / "01_trpmd" / f"densnet.spread_{bead}")
+        assert list(rows) == [0, 20, 40]
+        # At rest the three springs agree; moving, the stiffer ones pull harder.
+        assert 0.0 < rows[20][0] < 0.01
+
+
 def test_dipoles_are_those_of_the_positions(
     reference: tuple[Settings, Path, RunManifest],
 ) -> None:

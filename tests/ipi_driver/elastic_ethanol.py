@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from ipi_driver.__main__ import main
 from ipi_driver.checks import bonded_pairs
+from ipi_driver.committee import Committee
+from ipi_driver.evaluate import Model
 
 NUMBERS = np.array([6, 6, 8, 1, 1, 1, 1, 1, 1])
 SYMBOLS = "C C O H H H H H H".split()
@@ -42,21 +44,24 @@ class ElasticPrediction:
     forces: NDArray[np.float64]
     virial: NDArray[np.float64]
     dipole: NDArray[np.float64]
+    polarizability: NDArray[np.float64] | None
 
 
 class ElasticEthanol:
-    """The potential with the face of a loaded bundle."""
+    """The potential with the face of a loaded bundle; `scale` multiplies every stiffness."""
 
-    def __init__(self, *, record: bool = True) -> None:
+    def __init__(self, *, record: bool = True, scale: float = 1.0) -> None:
         self.batch_sizes: list[int] = []
         self._record = record
         self._first, self._second = np.triu_indices(len(NUMBERS), k=1)
         bonds = {(int(i), int(j)) for i, j in bonded_pairs(NUMBERS, POSITIONS)}
         pairs = zip(self._first.tolist(), self._second.tolist(), strict=True)
         self._stiffness = np.array(
-            [BOND_STIFFNESS if p in bonds else OTHER_STIFFNESS for p in pairs]
+            [scale * (BOND_STIFFNESS if p in bonds else OTHER_STIFFNESS) for p in pairs]
         )
         self._rest = np.linalg.norm(POSITIONS[self._first] - POSITIONS[self._second], axis=1)
+
+    offers_polarizability = True
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -68,6 +73,8 @@ class ElasticEthanol:
         numbers: NDArray[np.int64],
         positions: NDArray[np.float64],
         cell: NDArray[np.float64] | None = None,
+        *,
+        polarizability: bool = False,
     ) -> ElasticPrediction:
         if self._record:
             self.batch_sizes.append(len(positions))
@@ -75,8 +82,11 @@ class ElasticEthanol:
         # depends on timing; whole trajectories are compared.
         results = [self._evaluate(positions[k : k + 1]) for k in range(len(positions))]
         names = ("energy", "forces", "virial", "dipole")
+        # No physics in this one, but it turns with the molecule.
+        alpha = np.einsum("bix,biy->bxy", positions, positions) if polarizability else None
         return ElasticPrediction(
-            *(np.concatenate([getattr(result, name) for result in results]) for name in names)
+            *(np.concatenate([getattr(result, name) for result in results]) for name in names),
+            alpha,
         )
 
     def _evaluate(self, positions: NDArray[np.float64]) -> ElasticPrediction:
@@ -91,11 +101,15 @@ class ElasticEthanol:
             forces[:, j] -= pair_forces[:, pair]
         virial = np.einsum("bpx,bpy->bxy", separation, pair_forces)
         dipole = np.einsum("i,bix->bx", CHARGES, positions)
-        return ElasticPrediction(energy, forces, virial, dipole)
+        return ElasticPrediction(energy, forces, virial, dipole, None)
 
 
-def load(args: argparse.Namespace) -> ElasticEthanol:
-    return ElasticEthanol(record=False)
+def load(args: argparse.Namespace) -> Model:
+    """One molecule, or a committee of ever stiffer ones."""
+    members = [
+        ElasticEthanol(record=False, scale=1.0 + 0.02 * k) for k in range(1 + len(args.committee))
+    ]
+    return Committee(members) if args.committee else members[0]
 
 
 if __name__ == "__main__":

@@ -9,5 +9,5 @@ __DRIVER_CLASS__ = "ElasticDriver"
 
 
 class ElasticDriver(DensnetDriver):
-    def load(self, model: str, dtype: str, threads: int) -> Model:
+    def load(self, model: str, dtype: str, threads: int, committee: str) -> Model:
         return ElasticEthanol()

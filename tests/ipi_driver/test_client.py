@@ -241,6 +241,53 @@ def test_a_server_that_asks_for_polar_tensors_gets_them(
     outcome.join()
 
 
+def test_only_the_server_that_asks_for_polarizabilities_gets_them(
+    listener: socket.socket, tmp_path: Path
+) -> None:
+    def script(listener: socket.socket) -> None:
+        one = accept(listener)
+        greet(one)
+        other = accept(listener)
+        greet(other, " properties : polarizability , batch_size:2")
+        for seed in range(3):
+            positions = frames(2, seed)
+            one.ask(positions[:1])
+            other.ask(positions, batched=True)
+            check(one.answer(1, 9), positions[:1])
+            answer = other.answer(2, 9)
+            check(answer, positions)
+            found = [extras["polarizability"] for extras in answer.extras]
+            expected = np.einsum("bix,biy->bxy", positions, positions)
+            np.testing.assert_allclose(found, expected, atol=1e-12)
+            assert all(set(extras) == {"dipole", "polarizability"} for extras in answer.extras)
+        one.exit()
+        other.exit()
+
+    outcome = Outcome(script, listener)
+    assert build_driver(listener, tmp_path, connections=2).run() == ExitCode.FINISHED
+    outcome.join()
+
+
+def test_a_model_without_response_refuses_to_be_asked_for_polarizabilities(
+    listener: socket.socket, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Unresponsive(ElasticEthanol):
+        offers_polarizability = False
+
+    def script(listener: socket.socket) -> None:
+        server = accept(listener)
+        greet(server, " properties : polarizability , ")
+        server.ask(frames(1))
+        with pytest.raises(ConnectionError):
+            server.answer(1, 9)
+        server.socket.close()
+
+    outcome = Outcome(script, listener)
+    assert build_driver(listener, tmp_path, Unresponsive()).run() == ExitCode.BAD_INPUT
+    assert "no response to a field" in caplog.text
+    outcome.join()
+
+
 def test_a_server_that_vanishes_ends_the_driver(listener: socket.socket, tmp_path: Path) -> None:
     ended: list[float] = []
 
