@@ -18,7 +18,9 @@ class DensNetCalculator(Calculator):
     """Evaluates a bundle for ASE, in ASE's units: eV, Å, dipole in e·Å (electrons negative).
 
     ``atoms.get_dipole_moment()`` works, so ASE's ``Infrared`` does too. The density coefficients
-    are in ``results["density_coefficients"]``, in the basis of ``calculator.model.basis``.
+    are in ``results["density_coefficients"]``, in the basis of ``calculator.model.basis``. A model
+    that offers polarizabilities has the property ``polarizability``, (3, 3), in e²·Å²/eV, evaluated
+    only when asked for; times ``ase.units.Bohr * ase.units.Hartree`` it is a volume in Å³.
 
     Parameters
     ----------
@@ -50,6 +52,8 @@ class DensNetCalculator(Calculator):
     ) -> None:
         super().__init__(**options)
         self.model = model if isinstance(model, Model) else load_model(model, dtype=dtype)
+        if self.model.offers_polarizability:
+            self.implemented_properties = [*self.implemented_properties, "polarizability"]  # type: ignore[misc]
 
     def calculate(
         self,
@@ -57,7 +61,7 @@ class DensNetCalculator(Calculator):
         properties: Sequence[str] = ("energy",),
         system_changes: Sequence[str] = tuple(all_changes),
     ) -> None:
-        """Evaluate all properties in one call.
+        """Evaluate all properties in one call; the polarizability if it is among those asked for.
 
         Raises
         ------
@@ -82,7 +86,10 @@ class DensNetCalculator(Calculator):
         positions = atoms.get_positions() / BOHR_ANGSTROM
         check_closest_pair(positions)
         cell = atoms.cell.array / BOHR_ANGSTROM if periodic else None
-        prediction = self.model.evaluate(atoms.numbers, positions, cell)
+        with_response = "polarizability" in properties
+        prediction = self.model.evaluate(
+            atoms.numbers, positions, cell, polarizability=with_response
+        )
         energy = float(prediction.energy[0]) * HARTREE_EV
         self.results = {
             "energy": energy,
@@ -92,6 +99,10 @@ class DensNetCalculator(Calculator):
             "charges": -prediction.charges[0],
             "density_coefficients": prediction.coefficients[0],
         }
+        if prediction.polarizability is not None:
+            # Dipole (e·Å) over field (eV per e·Å).
+            unit = BOHR_ANGSTROM**2 / HARTREE_EV
+            self.results["polarizability"] = prediction.polarizability[0] * unit
         if periodic:
             stress = -prediction.virial[0] * HARTREE_EV / atoms.get_volume()
             voigt = [0, 4, 8, 5, 2, 1]

@@ -23,6 +23,7 @@ SUMMARIES = {
     "md": "molecular dynamics with i-PI",
     "sweep": "many i-PI runs over thermostats and temperatures",
     "spectrum": "IR and Raman spectra, with error bars, from an i-PI run",
+    "harmonic": "harmonic frequencies and IR intensities of a model, beside DFT's",
     "cube": "the electron density of a geometry as a cube file",
     "ipi": "write and check i-PI input files",
     "doctor": "what is installed, what is missing, and how to get it",

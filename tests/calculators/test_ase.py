@@ -65,3 +65,20 @@ def test_bohr_passed_as_angstrom_is_noticed(model):
     squeezed.calc = DensNetCalculator(model)
     with pytest.raises(UnitsError, match="bohr apart"):
         squeezed.get_potential_energy()
+
+
+class PolarizableModel:
+    """The shipped model with a polarizability of its own making, to see what becomes of it."""
+
+    def __init__(self, model, alpha):
+        self.model = model
+        self.alpha = alpha
+        self.asked = []
+        self.offers_polarizability = True
+
+    def evaluate(self, numbers, positions, cell=None, *, polarizability=False):
+        self.asked.append(polarizability)
+        prediction = self.model.evaluate(numbers, positions, cell)
+        return replace(prediction, polarizability=self.alpha[None] if polarizability else None)
+
+

@@ -1,0 +1,149 @@
+"""Minima, Hessians and atomic polar tensors of any ASE calculator that knows forces and dipoles."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from ase.optimize import BFGS
+from numpy.typing import NDArray
+
+from densnet.errors import SimulationError
+from densnet.units import BOHR_ANGSTROM, HARTREE_EV
+
+Array = NDArray[np.float64]
+
+FORCE_AU = HARTREE_EV / BOHR_ANGSTROM
+
+
+@dataclass(frozen=True, eq=False)
+class Derivatives:
+    """Second derivatives at a geometry, atomic units.
+
+    Parameters
+    ----------
+    positions : (n_atoms, 3) float64, bohr
+    energy : float, hartree
+    hessian : (3 n_atoms, 3 n_atoms) float64, hartree/bohr²
+        As differentiated; not symmetrised.
+    polar_tensors : (n_atoms, 3, 3) float64, e
+        ``polar_tensors[A, i, x]`` = ∂μ_x/∂r_{A,i}; they sum to the charge times the unit matrix.
+    """
+
+    positions: Array
+    energy: float
+    hessian: Array
+    polar_tensors: Array
+
+
+def relax(
+    atoms: Atoms,
+    *,
+    largest_force: float = 2e-5,
+    max_steps: int = 300,
+    on_step: Callable[[float], None] = lambda force: None,
+) -> Atoms:
+    """Return a copy at the nearest minimum, found with ASE's BFGS.
+
+    Parameters
+    ----------
+    atoms : Atoms
+        With a calculator, which the copy shares.
+    largest_force : float, hartree/bohr
+        Convergence threshold.
+    max_steps : int
+    on_step : callable
+        Called with the largest force (hartree/bohr) after every step.
+
+    Raises
+    ------
+    SimulationError
+        If the threshold is not reached.
+    """
+    relaxed = atoms.copy()
+    relaxed.calc = atoms.calc
+    optimizer = BFGS(relaxed, logfile=None)
+    force = np.inf
+    for _ in optimizer.irun(fmax=largest_force * FORCE_AU, steps=max_steps):
+        force = float(np.linalg.norm(relaxed.get_forces(), axis=1).max()) / FORCE_AU
+        on_step(force)
+    if force > largest_force:
+        raise SimulationError(
+            f"no minimum after {max_steps} steps: the largest force is {force:.1e} hartree/bohr, "
+            f"asked for {largest_force:.1e}; start from a better geometry"
+        )
+    return relaxed
+
+
+def differentiate(
+    atoms: Atoms,
+    *,
+    step: float = 0.01,
+    checkpoint: Path | None = None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Derivatives:
+    """Differentiate forces and dipole by central differences.
+
+    Parameters
+    ----------
+    atoms : Atoms
+        With a calculator.
+    step : float, bohr
+    checkpoint : Path, optional
+        Keeps every evaluation; started again with the same geometry, nothing is computed twice.
+    on_progress : callable
+        Called with the evaluations done and their number, 6 n_atoms.
+    """
+    displaced = atoms.copy()
+    displaced.calc = atoms.calc
+    energy = float(displaced.get_potential_energy()) / HARTREE_EV
+    n = 3 * len(atoms)
+    kept = _Kept(checkpoint, atoms, step)
+    forces, dipoles = np.empty((2, n, n)), np.empty((2, n, 3))
+    for i in range(2 * n):
+        side, axis = i % 2, i // 2
+        found = kept.rows.get(i)
+        if found is None:
+            shift = np.zeros(n)
+            shift[axis] = step * (1.0 - 2.0 * side) * BOHR_ANGSTROM
+            displaced.set_positions(atoms.get_positions() + shift.reshape(-1, 3))
+            force = displaced.get_forces().ravel() / FORCE_AU
+            found = np.concatenate([force, displaced.get_dipole_moment() / BOHR_ANGSTROM])
+            kept.append(i, found)
+        forces[side, axis], dipoles[side, axis] = found[:n], found[n:]
+        on_progress(i + 1, 2 * n)
+    return Derivatives(
+        positions=atoms.get_positions() / BOHR_ANGSTROM,
+        energy=energy,
+        hessian=-(forces[0] - forces[1]) / (2.0 * step),
+        polar_tensors=((dipoles[0] - dipoles[1]) / (2.0 * step)).reshape(-1, 3, 3),
+    )
+
+
+class _Kept:
+    """Evaluations of a file, one a line; lines of another geometry, or torn ones, are ignored."""
+
+    def __init__(self, path: Path | None, atoms: Atoms, step: float) -> None:
+        self.path = path
+        state = (atoms.numbers.tobytes(), atoms.get_positions().round(9).tobytes(), step)
+        self.key = hashlib.sha256(repr(state).encode()).hexdigest()[:16]
+        self.rows: dict[int, Array] = {}
+        if path is None or not path.exists():
+            return
+        length = 3 * len(atoms) + 3
+        for line in path.read_text(encoding="ascii").splitlines():
+            words = line.split()
+            if len(words) == length + 3 and words[0] == self.key and words[-1] == "end":
+                self.rows[int(words[1])] = np.array([float.fromhex(w) for w in words[2:-1]])
+
+    def append(self, index: int, values: Array) -> None:
+        """Add an evaluation, to the file too."""
+        self.rows[index] = values
+        if self.path is None:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        line = " ".join([self.key, str(index), *(float(v).hex() for v in values), "end"])
+        with self.path.open("a", encoding="ascii") as file:
+            file.write("\n" + line + "\n")

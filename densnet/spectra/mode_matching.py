@@ -1,0 +1,78 @@
+"""Which normal mode of one calculation is which of another."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.transform import Rotation
+
+from densnet.errors import InputError
+from densnet.spectra.harmonic import HarmonicModes
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class ModeComparison:
+    """Modes of a calculation beside those of its reference, in the reference's order.
+
+    Parameters
+    ----------
+    order : (n_modes,) int64
+        Mode of the calculation that belongs to each of the reference.
+    overlap : (n_modes,) float64
+        |⟨q|q′⟩| of the mass-weighted displacements, 1 for the same motion.
+    wavenumber_error_cm1 : (n_modes,) float64
+        Calculation minus reference.
+    intensity_error_km_mol : (n_modes,) float64 or None
+    """
+
+    order: NDArray[np.int64]
+    overlap: Array
+    wavenumber_error_cm1: Array
+    intensity_error_km_mol: Array | None
+
+
+def compare_modes(
+    modes: HarmonicModes,
+    positions: Array,
+    reference: HarmonicModes,
+    reference_positions: Array,
+    masses: Array,
+) -> ModeComparison:
+    """Pair the modes so that the sum of squared overlaps is largest.
+
+    Parameters
+    ----------
+    modes, reference : HarmonicModes
+        Of the same atoms in the same order.
+    positions, reference_positions : (n_atoms, 3) float64, bohr
+        The two minima; the calculation is turned onto its reference first.
+    masses : (n_atoms,) float64, electron masses
+
+    Raises
+    ------
+    InputError
+        If the numbers of modes differ.
+    """
+    if modes.displacements.shape != reference.displacements.shape:
+        raise InputError(
+            f"{len(modes.wavenumber_cm1)} modes cannot be compared with "
+            f"{len(reference.wavenumber_cm1)}: these are not the same molecule"
+        )
+    centred = positions - masses @ positions / masses.sum()
+    target = reference_positions - masses @ reference_positions / masses.sum()
+    turn, _ = Rotation.align_vectors(target, centred, weights=masses)
+    turned = modes.displacements @ turn.as_matrix().T
+    overlap = np.abs(np.einsum("a,pax,qax->pq", masses, reference.displacements, turned))
+    _, order = linear_sum_assignment(-(overlap**2))
+    intensity_error = None
+    if modes.intensity_km_mol is not None and reference.intensity_km_mol is not None:
+        intensity_error = modes.intensity_km_mol[order] - reference.intensity_km_mol
+    return ModeComparison(
+        order,
+        np.asarray(overlap[np.arange(len(order)), order]),
+        modes.wavenumber_cm1[order] - reference.wavenumber_cm1,
+        intensity_error,
+    )

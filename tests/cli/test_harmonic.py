@@ -1,0 +1,24 @@
+"""``densnet harmonic`` on the shipped model."""
+
+import json
+
+import numpy as np
+
+from densnet.cli.main import main
+
+
+def test_modes_are_printed_drawn_and_written(tmp_path, capsys):
+    arguments = ["harmonic", "ethanol", "--bands", "ethanol", "--output", str(tmp_path / "out")]
+    assert main([*arguments, "--json", str(tmp_path / "modes.json")]) == 0
+    assert "harmonic modes of ethanol" in capsys.readouterr().out
+    report = json.loads((tmp_path / "modes.json").read_text())
+    wavenumber = np.array(report["predicted"]["wavenumber_cm1"])
+    assert wavenumber.shape == (21,)
+    assert np.all(np.diff(wavenumber) >= 0.0)
+    assert (tmp_path / "out" / "harmonic.png").stat().st_size > 10_000
+    assert report == json.loads((tmp_path / "out" / "harmonic.json").read_text())
+
+
+def test_a_geometry_that_is_not_there_is_named(capsys):
+    assert main(["harmonic", "ethanol", "nowhere.xyz"]) == 2
+    assert "nowhere.xyz: no such geometry" in capsys.readouterr().err
