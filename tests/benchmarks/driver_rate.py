@@ -1,139 +1,121 @@
-"""Step rates of i-PI with our driver and with i-PI's own, serving the same bundle.
+"""Step rates of i-PI with our driver, with i-PI's own, and with i-PI's driver of MACE-small.
 
     python tests/benchmarks/driver_rate.py ethanol --steps 200 --repeats 3
+    python-with-mace tests/benchmarks/make_mace.py ethanol.npz mace-small
+    python tests/benchmarks/driver_rate.py ethanol --mace-python python-with-mace \\
+        --mace-model mace-small.model
 
 Paired and interleaved: every repeat runs all variants after one another, so that a busy machine
-disturbs them alike; medians are printed. One bead and 32 beads:
+disturbs them alike; medians are printed. All use our input (safe_stride, flush, no threads):
 
-- ours: densnet-driver, our inputs (batch_size, safe_stride, flush, no threads);
-- stock: i-pi-py_driver -m custom with the same bundle, one bead at a time, our inputs;
-- defaults: densnet-driver, but the input as i-PI's defaults leave it.
+- ours: densnet-driver, all beads in one message;
+- stock: i-pi-py_driver -m custom with the same bundle, one bead at a time, as it does by default;
+- stock, batched: the same with batch_size;
+- mace: i-pi-py_driver -m mace with MACE-small in single precision, all beads in one message. The
+  Python must have mace-torch and ipi; ethanol.npz is written by model_call.py --write-structures.
+  MACE has no dipole: its runs write none.
 
-The model `elastic` is the analytic potential of tests/ipi_driver: what is left is i-PI's own time.
+Before that, the model alone: a batch of 32 structures against 32 single ones, in turns.
 """
 
 import argparse
-import os
-import re
 import statistics
-import subprocess
 import sys
-import tempfile
-import time
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT))
-
-import ipi_driver.pes  # noqa: E402
-from densnet.simulate.bundle import load_molecule  # noqa: E402
-from densnet.simulate.ensembles import ENSEMBLES  # noqa: E402
-from densnet.simulate.ipi_input import BOX_ANGSTROM, StageInput, Transport  # noqa: E402
-from densnet.simulate.plan import Molecule  # noqa: E402
-from densnet.simulate.processes import find_program, quiet_environment  # noqa: E402
-from densnet.simulate.structure_files import write_xyz  # noqa: E402
-from tests.ipi_driver import elastic_ethanol, elastic_pes  # noqa: E402
-
-TIMING = re.compile(r"Average timings at MD step\s+(\d+)\. t/step: (\S+)")
-VARIANTS = ("ours", "stock", "defaults")
+sys.path.insert(0, str(Path(__file__).parents[2]))
 
 
-def with_defaults(xml: str) -> str:
-    """The same simulation without our settings."""
-    xml = re.sub(r" (safe_stride|threading|floatformat)='[^']*'", "", xml)
-    xml = re.sub(r" flush='\d+'", "", xml)
-    return re.sub(r"\s*<(latency|timeout|batch_size)>[^<]*</\1>", "", xml)
+import ipi_driver.pes
+from densnet.cli.output import add_json_option, write_json
+from densnet.export.runtime import load_model
+from densnet.simulate.processes import find_program
+from tests.benchmarks.ipi_runs import (
+    absolute,
+    address_of,
+    find_molecule,
+    one_by_one,
+    our_driver,
+    our_input,
+    time_run,
+    without_dipoles,
+)
+from tests.benchmarks.model_call import interleaved_medians, structures
+
+BATCH = 32
+ROUNDS = 15
 
 
-def find_molecule(model: str) -> Molecule:
-    """The molecule of a bundle, or the elastic one."""
-    if model != "elastic":
-        return load_molecule(model)
-    numbers = tuple(elastic_ethanol.NUMBERS.tolist())
-    symbols, positions = tuple(elastic_ethanol.SYMBOLS), elastic_ethanol.POSITIONS
-    return Molecule("elastic", "0" * 64, symbols, numbers, positions, 0)
+def batch_ratio(name: str) -> float:
+    """Time of one call of 32 structures over that of 32 calls of one."""
+    model = load_model(name)
+    numbers, batch = model.template_numbers, structures(model)[:BATCH]
 
+    def singly() -> None:
+        for structure in batch:
+            model.evaluate(numbers, structure)
 
-def run(variant: str, beads: int, args: argparse.Namespace) -> float:
-    """Milliseconds a step, start-up left out."""
-    molecule = find_molecule(args.model)
-    name = f"densnet-bench-{os.getpid()}-{variant}-{beads}"
-    stage = StageInput(
-        ensemble=ENSEMBLES["nve" if beads == 1 else "trpmd"],
-        temperature_kelvin=300.0,
-        timestep_fs=0.5,
-        steps=args.steps + 1,
-        beads=beads,
-        seed=1,
-        n_replicas=1,
-        transport=Transport(name),
-        parameters="{ charge: 0 }",
-        dipole_stride=4,
+    calls = {"batch": lambda: model.evaluate(numbers, batch), "single": singly}
+    medians = interleaved_medians(calls, ROUNDS)
+    ratio = medians["batch"] / medians["single"]
+    print(
+        f"{BATCH} structures: {medians['batch']:.1f} ms in one call, {medians['single']:.1f} ms in "
+        f"{BATCH} calls: {ratio:.2f}"
     )
-    xml = stage.xml()
-    if variant == "defaults":
-        xml = with_defaults(xml)
+    return ratio
+
+
+def step_ms(variant: str, beads: int, args: argparse.Namespace) -> float:
+    """Milliseconds a step."""
+    address = address_of(variant, beads)
+    xml = our_input(beads, args.steps, address)
+    stock = ["-u", "-a", address]
+    if variant == "ours":
+        driver = our_driver(args.model, address)
+    elif variant == "mace":
+        program = [args.mace_python, Path(args.mace_python).with_name("i-pi-py_driver")]
+        options = f"template.xyz,{absolute(args.mace_model)},cpu"
+        xml = without_dipoles(xml)
+        driver = [*map(str, program), *stock, "-m", "mace", "-o", options]
+    else:
+        program = [sys.executable, find_program("i-pi-py_driver")]
+        options = ["-P", ipi_driver.pes.__file__, "-o", absolute(args.model)]
+        driver = [*program, *stock, "-m", "custom", *options]
     if variant == "stock":
-        xml = re.sub(r"\s*<batch_size>\d+</batch_size>", "", xml)
-    model = str(Path(args.model).resolve()) if Path(args.model).exists() else args.model
-    with tempfile.TemporaryDirectory() as scratch:
-        directory = Path(scratch)
-        write_xyz(directory / "init.xyz", molecule.symbols, molecule.positions, BOX_ANGSTROM)
-        (directory / "input.xml").write_text(xml)
-        program = [elastic_ethanol.__file__] if model == "elastic" else ["-m", "ipi_driver"]
-        driver = [sys.executable, *program, model, "--unix", name, "--log", "log"]
-        if variant == "stock":
-            pes = elastic_pes.__file__ if model == "elastic" else ipi_driver.pes.__file__
-            driver = [find_program("i-pi-py_driver"), "-u", "-a", name, "-m", "custom"]
-            driver += ["-P", pes, "-o", model]
-        server = subprocess.Popen(
-            [find_program("i-pi"), "input.xml"],
-            cwd=directory,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env={**quiet_environment(), "PYTHONPATH": str(ROOT)},
-        )
-        while not Path(f"/tmp/ipi_{name}").exists():
-            time.sleep(0.05)
-        client = subprocess.Popen(
-            driver,
-            cwd=directory,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env={**quiet_environment(), "PYTHONPATH": str(ROOT)},
-        )
-        output, _ = server.communicate(timeout=600)
-        # The stock driver spins for ever when the server closes without EXIT.
-        try:
-            client.wait(5.0)
-        except subprocess.TimeoutExpired:
-            client.kill()
-    # The first line is of step 0, with the model's first calls.
-    times = [float(seconds) for step, seconds in TIMING.findall(output) if int(step) > 0]
-    return 1e3 * statistics.median(times)
+        xml = one_by_one(xml)
+    return time_run(xml, find_molecule(args.model), driver, address).step_ms
+
+
+def variants(beads: int, args: argparse.Namespace) -> list[str]:
+    """Batches are for several beads, MACE for those who have it."""
+    batched = ["stock, batched"] if beads > 1 else []
+    return ["ours", "stock", *batched, *(["mace"] if args.mace_python else [])]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("model")
     parser.add_argument("--steps", type=int, default=200, help="a multiple of 100")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--beads", type=int, nargs="+", default=[1, 32])
+    parser.add_argument("--mace-python", metavar="PYTHON", help="one that has mace-torch and ipi")
+    parser.add_argument("--mace-model", metavar="FILE", help="written by make_mace.py")
+    add_json_option(parser)
     args = parser.parse_args()
-    results: dict[tuple[int, str], list[float]] = {}
+    report: dict[str, object] = {"batch / single": batch_ratio(args.model)}
+    times: dict[tuple[int, str], list[float]] = {}
     for _ in range(args.repeats):
         for beads in args.beads:
-            for variant in VARIANTS:
-                results.setdefault((beads, variant), []).append(run(variant, beads, args))
-    print(f"{'beads':>5s} " + " ".join(f"{v:>12s}" for v in VARIANTS) + "  (ms a step, median)")
+            for variant in variants(beads, args):
+                times.setdefault((beads, variant), []).append(step_ms(variant, beads, args))
     for beads in args.beads:
-        medians = [statistics.median(results[beads, variant]) for variant in VARIANTS]
-        ratios = ", ".join(
-            f"{variant}/ours {value / medians[0]:.2f}"
-            for variant, value in zip(VARIANTS[1:], medians[1:], strict=True)
-        )
-        print(f"{beads:5d} " + " ".join(f"{m:12.2f}" for m in medians) + f"  {ratios}")
+        medians = {v: statistics.median(times[beads, v]) for v in variants(beads, args)}
+        line = ", ".join(f"{variant} {value:.2f}" for variant, value in medians.items())
+        ratios = {f"ours / {v}": medians["ours"] / t for v, t in medians.items() if v != "ours"}
+        said = ", ".join(f"{name} = {ratio:.2f}" for name, ratio in ratios.items())
+        print(f"{beads} beads, ms a step: {line}; {said}")
+        report[f"{beads} beads"] = {**medians, **ratios}
+    write_json(args.json, report)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""Write an untrained MACE-small as TorchScript, with ethanol inputs, for ``model_call.py``.
+"""Write an untrained MACE-small for ``model_call.py`` and ``driver_rate.py``.
+
+``PREFIX.pt`` is TorchScript and ``PREFIX-inputs.pt`` ethanol, for a call; ``PREFIX.model`` is the
+pickle that MACE's calculator, and so i-PI's driver, reads.
 
 Run it with a Python that has ``mace-torch`` (which pins another e3nn than DenSNet, so it needs an
 environment of its own); the files it writes need neither::
@@ -74,7 +77,7 @@ def inputs(numbers: np.ndarray, positions: np.ndarray) -> dict[str, torch.Tensor
 
 
 def main() -> None:
-    """Write ``PREFIX.pt`` and ``PREFIX-inputs.pt``."""
+    """Write ``PREFIX.model``, ``PREFIX.pt`` and ``PREFIX-inputs.pt``."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("structures", type=Path)
     parser.add_argument("prefix")
@@ -83,7 +86,9 @@ def main() -> None:
     torch.manual_seed(0)
     stored = np.load(args.structures)
     numbers, positions = stored["numbers"], stored["positions"]
-    scripted = jit.script(build(numbers))
+    model = build(numbers)
+    torch.save(model, f"{args.prefix}.model")
+    scripted = jit.script(model)
     torch.jit.save(scripted, f"{args.prefix}.pt")
     batches = {n: inputs(numbers, positions[:n]) for n in (1, len(positions))}
     torch.save(batches, f"{args.prefix}-inputs.pt")

@@ -1,13 +1,15 @@
 """Path integrals of a molecule against quantum mechanics: its kinetic energy in harmonic modes.
 
-    python tests/soak/quantum_kinetic_energy.py --model ethanol --picoseconds 5
+    python tests/soak/quantum_kinetic_energy.py --model ethanol --picoseconds 5 --output pimd
+    python tests/soak/quantum_kinetic_energy.py --model ethanol --ensemble trpmd --output trpmd
     python tests/soak/quantum_kinetic_energy.py --picoseconds 1
 
-Runs PIMD (32 beads, 300 K) as `densnet md` does and compares the centroid-virial kinetic energy
-with Σ ħω/4 coth(βħω/2) over the model's own harmonic modes plus 3 kT for overall motion (i-PI's
-estimator counts the centre of mass, also when it is fixed). Without --model it is the elastic
-molecule of tests/ipi_driver, whose modes are nearly harmonic; the difference for a real molecule is
-its anharmonicity, some per cent.
+Runs PIMD or a dynamics of ring polymers (32 beads, 300 K) as `densnet md` does and compares the
+centroid-virial kinetic energy with Σ ħω/4 coth(βħω/2) over the model's own harmonic modes plus 3 kT
+for overall motion (i-PI's estimator counts the centre of mass, also when it is fixed). Without
+--model it is the elastic molecule of tests/ipi_driver, whose modes are nearly harmonic; the
+difference for a real molecule is its anharmonicity, some per cent. With --output the run directory
+is kept, for `densnet spectrum`, and the same command continues a run that was stopped.
 """
 
 import argparse
@@ -58,6 +60,8 @@ def main() -> None:
     parser.add_argument("--model", help="a bundle; the elastic molecule if none is named")
     parser.add_argument("--picoseconds", type=float, default=5.0)
     parser.add_argument("--beads", type=int, default=32)
+    parser.add_argument("--ensemble", choices=("pimd", "trpmd", "trpmd-gle"), default="pimd")
+    parser.add_argument("--output", type=Path, help="run directory; a scratch one by default")
     args = parser.parse_args()
     if args.model:
         from densnet.export.runtime import load_model
@@ -77,17 +81,21 @@ def main() -> None:
     quantum = (omega / 4.0 / np.tanh(0.5 * beta * omega)).sum() + 3.0 / beta
     classical = (len(omega) + 6) / (2.0 * beta)
     with tempfile.TemporaryDirectory() as scratch:
-        directory = Path(scratch) / "run"
+        directory = args.output or Path(scratch) / "run"
         settings = Settings(
             name,
-            ensemble="pimd",
+            ensemble=args.ensemble,
             steps=round(args.picoseconds * 2000),
             temperature_kelvin=TEMPERATURE_KELVIN,
             beads=args.beads,
             thermalise_steps=500,
-            dipole_stride=0,
+            dipole_stride=0 if args.ensemble == "pimd" else 4,
+            velocity_stride=0 if args.ensemble == "pimd" else 4,
         )
-        start_run(settings, molecule, directory, ("quantum_kinetic_energy",))
+        if not directory.exists():
+            start_run(settings, molecule, directory, ("quantum_kinetic_energy",))
+        elif Settings.load(directory) != settings:
+            raise SystemExit(f"{directory} holds a run of other settings")
         manifest = continue_run(settings, molecule, directory, driver_program=driver)
         table = read_properties(directory / manifest.segments[-1].properties_file)
     kinetic, error = table["kinetic_cv"].mean(), block_error(table["kinetic_cv"])

@@ -1,0 +1,171 @@
+"""Short i-PI runs for the benchmarks of this folder: one molecule, NVE or TRPMD, timed by i-PI."""
+
+import contextlib
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+
+from densnet.simulate.bundle import load_molecule  # noqa: E402
+from densnet.simulate.ensembles import ENSEMBLES  # noqa: E402
+from densnet.simulate.ipi_input import BOX_ANGSTROM, StageInput, Transport  # noqa: E402
+from densnet.simulate.plan import Molecule  # noqa: E402
+from densnet.simulate.processes import find_program, quiet_environment  # noqa: E402
+from densnet.simulate.structure_files import write_xyz  # noqa: E402
+from densnet.units import BOHR_ANGSTROM  # noqa: E402
+from tests.ipi_driver import elastic_ethanol  # noqa: E402
+
+TIMING = re.compile(r"Average timings at MD step\s+(\d+)\. t/step: (\S+)")
+IN_MODEL = re.compile(r"(\d+) model calls of \S+ structures and (\S+) ms")
+LONGEST_RUN_S = 1200.0
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a step took.
+
+    Parameters
+    ----------
+    step_ms : float
+        Median over stretches of 100 steps of i-PI's own time a step, the start left out.
+    model_ms : float
+        Of it, in the model: what densnet-driver writes to its log; 0 for other drivers.
+    """
+
+    step_ms: float
+    model_ms: float
+
+
+def address_of(variant: str, beads: int) -> str:
+    """Name of a socket that no other run has."""
+    return f"densnet-bench-{os.getpid()}-{variant.replace(' ', '-')}-{beads}"
+
+
+def our_input(beads: int, steps: int, address: str) -> str:
+    """What `densnet md` writes: NVE for one bead, TRPMD for more; dipoles every 4 steps."""
+    return StageInput(
+        ensemble=ENSEMBLES["nve" if beads == 1 else "trpmd"],
+        temperature_kelvin=300.0,
+        timestep_fs=0.5,
+        steps=steps + 1,
+        beads=beads,
+        seed=1,
+        n_replicas=1,
+        transport=Transport(address),
+        parameters="{ charge: 0 }",
+        dipole_stride=4,
+    ).xml()
+
+
+def one_by_one(xml: str) -> str:
+    """The same, each bead in a message of its own."""
+    return re.sub(r"\s*<batch_size>\d+</batch_size>", "", xml)
+
+
+def without_dipoles(xml: str) -> str:
+    """The same for a potential that has none."""
+    return re.sub(r"\s*<trajectory filename='dipole'.*</trajectory>", "", xml)
+
+
+def with_defaults(xml: str) -> str:
+    """The same simulation and outputs, every other setting as i-PI has it by default."""
+    xml = re.sub(r" (safe_stride|threading|floatformat)='[^']*'", "", xml)
+    xml = re.sub(r" flush='\d+'", "", xml)
+    return re.sub(r"\s*<(latency|timeout)>[^<]*</\1>", "", xml)
+
+
+def find_molecule(model: str) -> Molecule:
+    """The molecule of a bundle, or the elastic one of tests/ipi_driver."""
+    if not model.startswith("elastic"):
+        return load_molecule(model)
+    numbers = tuple(elastic_ethanol.NUMBERS.tolist())
+    symbols, positions = tuple(elastic_ethanol.SYMBOLS), elastic_ethanol.POSITIONS
+    return Molecule("elastic", "0" * 64, symbols, numbers, positions, 0)
+
+
+def our_driver(model: str, address: str) -> list[str]:
+    """The command of densnet-driver."""
+    program = [elastic_ethanol.__file__] if model.startswith("elastic") else ["-m", "ipi_driver"]
+    return [sys.executable, *program, absolute(model), "--unix", address, "--log", "log"]
+
+
+def absolute(name: str) -> str:
+    """Runs have a directory of their own: paths must not depend on it."""
+    return str(Path(name).resolve()) if Path(name).exists() else name
+
+
+def time_run(xml: str, molecule: Molecule, driver: Sequence[str], address: str) -> Cost:
+    """Run i-PI with a driver in a scratch directory, which holds init.xyz and template.xyz.
+
+    Parameters
+    ----------
+    xml : str
+        i-PI's input, at medium verbosity.
+    molecule : Molecule
+    driver : sequence of str
+        Command of the driver, started when i-PI listens.
+    address : str
+        Of the unix socket.
+    """
+    environment = {
+        **quiet_environment(),
+        "PYTHONPATH": str(ROOT),
+        # MACE's models are pickles.
+        "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1",
+    }
+    with tempfile.TemporaryDirectory() as scratch:
+        directory = Path(scratch)
+        write_xyz(directory / "init.xyz", molecule.symbols, molecule.positions, BOX_ANGSTROM)
+        rows = zip(molecule.symbols, (molecule.positions * BOHR_ANGSTROM).tolist(), strict=True)
+        lines = [f"{symbol} {x:.8f} {y:.8f} {z:.8f}" for symbol, (x, y, z) in rows]
+        text = "\n".join([str(len(lines)), "", *lines])
+        (directory / "template.xyz").write_text(text + "\n")
+        (directory / "input.xml").write_text(xml)
+        server = subprocess.Popen(
+            [find_program("i-pi"), "input.xml"],
+            cwd=directory,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=environment,
+        )
+        while not Path(f"/tmp/ipi_{address}").exists() and server.poll() is None:
+            time.sleep(0.05)
+        with open(directory / "driver.out", "w") as output:
+            client = subprocess.Popen(
+                driver, cwd=directory, stdout=output, stderr=output, env=environment
+            )
+        try:
+            said, _ = server.communicate(timeout=LONGEST_RUN_S)
+            # The stock driver spins for ever when the server closes without EXIT.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                client.wait(5.0)
+        finally:
+            for process in (server, client):
+                process.kill()
+                process.wait()
+        # The first line is of step 0, with the model's first calls.
+        times = [float(seconds) for step, seconds in TIMING.findall(said) if int(step) > 0]
+        if not times:
+            raise SystemExit(
+                f"{' '.join(driver)}: i-PI made no step; the driver said:\n"
+                + (directory / "driver.out").read_text()[-2000:]
+            )
+        log = directory / "log"
+        found = IN_MODEL.search(log.read_text()) if log.is_file() else None
+    model_ms = int(found[1]) * float(found[2]) / steps_of(xml) if found else 0.0
+    return Cost(1e3 * statistics.median(times), model_ms)
+
+
+def steps_of(xml: str) -> int:
+    """Steps that an input asks for."""
+    return int(xml.split("<total_steps>")[1].split("<")[0])
