@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -23,3 +24,14 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def rng() -> np.random.Generator:
     """Return a random generator of fixed seed."""
     return np.random.default_rng(20260424)
+
+
+@pytest.fixture(scope="session")
+def polarizable_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a bundle that offers polarizabilities, untrained."""
+    # Imported here: most tests need no torch.
+    from tests.polarizable import write_polarizable_bundle
+
+    folder = tmp_path_factory.mktemp("polarizable") / "bundle"
+    write_polarizable_bundle(folder)
+    return folder

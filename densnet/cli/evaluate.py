@@ -7,18 +7,24 @@ from typing import TYPE_CHECKING
 from densnet.cli.output import add_json_option, write_json
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
 
     from densnet.data.store import Frames
     from densnet.evaluation.density_error import DensityErrorSummary
     from densnet.evaluation.frame_errors import FrameErrors, Predictions
+    from densnet.evaluation.polarizability_error import PolarizabilityErrors
     from densnet.export.runtime import Model
 
+    Row = tuple[FrameErrors, DensityErrorSummary | None, PolarizabilityErrors | None]
+
 HELP = """\
-Compare a model with labelled frames: energy, forces, dipole, and the density itself, on a DFT grid
-against the density of the stored orbitals, beside the fitting floor of the basis and the superposed
-free atoms. Prints a table by temperature; --output adds parity pictures.
+Compare a model with labelled frames: energy, forces, dipole, the polarizability where the model
+offers it and the file holds it, and the density itself, on a DFT grid against the density of the
+stored orbitals, beside the fitting floor of the basis and the superposed free atoms. Prints a table
+by temperature; --output adds parity pictures.
 
 examples:
   densnet evaluate ethanol ethanol.h5
@@ -61,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
     from densnet.cli.progress import frame_progress
     from densnet.data.store import FrameFile
     from densnet.evaluation.frame_errors import by_temperature, compute_property_errors, predict
+    from densnet.evaluation.polarizability_error import compute_polarizability_errors
     from densnet.export.runtime import load_model
 
     model = load_model(args.model, dtype=args.dtype)
@@ -73,13 +80,14 @@ def run(args: argparse.Namespace) -> int:
             model, frames, on_progress=lambda done, _: bar.update(task, completed=done)
         )
     with_density = args.density_frames > 0 and "orbitals" in frames.columns
-    rows: dict[str, tuple[FrameErrors, DensityErrorSummary | None]] = {}
+    rows: dict[str, Row] = {}
     for label, mask in by_temperature(frames):
-        chosen = subset(predictions, mask)
+        labels, chosen = frames.subset(mask), predictions.subset(mask)
         density = None
         if with_density:
-            density = density_summary(model, frames.subset(mask), chosen, label, args)
-        rows[label] = (compute_property_errors(frames.subset(mask), chosen), density)
+            density = density_summary(model, labels, chosen, label, args)
+        polarizability = compute_polarizability_errors(labels, chosen)
+        rows[label] = (compute_property_errors(labels, chosen), density, polarizability)
     console = Console()
     console.print(error_table(f"{model.name} on {len(frames)} frames ({args.tag})", rows))
     if args.density_frames > 0 and not with_density:
@@ -103,24 +111,13 @@ def run(args: argparse.Namespace) -> int:
                 label: {
                     "properties": asdict(errors),
                     "density_percent": None if density is None else asdict(density),
+                    "polarizability": None if alpha is None else asdict(alpha),
                 }
-                for label, (errors, density) in rows.items()
+                for label, (errors, density, alpha) in rows.items()
             },
         },
     )
     return 0
-
-
-def subset(predictions: "Predictions", mask: "NDArray[np.bool_]") -> "Predictions":
-    """The predictions of some frames."""
-    from densnet.evaluation.frame_errors import Predictions
-
-    return Predictions(
-        predictions.energy[mask],
-        predictions.forces[mask],
-        predictions.dipole[mask],
-        predictions.coefficients[mask],
-    )
 
 
 def density_summary(
@@ -151,9 +148,7 @@ def density_summary(
     return summarize_errors(errors, args.grid_level)
 
 
-def error_table(
-    title: str, rows: "dict[str, tuple[FrameErrors, DensityErrorSummary | None]]"
-) -> object:
+def error_table(title: str, rows: "dict[str, Row]") -> object:
     """Arrange the errors as a rich table, one column a temperature."""
     from rich.table import Table
 
@@ -165,7 +160,7 @@ def error_table(
     def line(name: str, values: list[str]) -> None:
         table.add_row(name, *values)
 
-    errors = [e for e, _ in rows.values()]
+    errors = [e for e, _, _ in rows.values()]
     line("frames", [f"{e.n_frames}" for e in errors])
     line("energy MAE, meV", [f"{e.energy_mae_mev:.2f}" for e in errors])
     line("  (predicting the mean, SD)", [f"{e.energy_spread_mev:.0f}" for e in errors])
@@ -173,7 +168,18 @@ def error_table(
     line("forces RMSE, meV/Å", [f"{e.forces_rmse_mev_angstrom:.2f}" for e in errors])
     line("dipole vector MAE, mD", [f"{e.dipole_vector_mae_millidebye:.2f}" for e in errors])
     line("dipole component MAE, mD", [f"{e.dipole_mae_millidebye:.2f}" for e in errors])
-    densities = [d for _, d in rows.values()]
+    alphas = [a for _, _, a in rows.values()]
+    if any(a is not None for a in alphas):
+
+        def of_alpha(name: str, text: "Callable[[PolarizabilityErrors], str]") -> None:
+            line(name, ["–" if a is None else text(a) for a in alphas])
+
+        of_alpha("polarizability MAE, bohr³", lambda a: f"{a.mae_bohr3:.3f}")
+        of_alpha("  % of the isotropic mean", lambda a: f"{a.mae_percent:.2f}")
+        of_alpha("  isotropic MAE, bohr³", lambda a: f"{a.isotropic_mae_bohr3:.3f}")
+        of_alpha("  (predicting its mean, SD)", lambda a: f"{a.isotropic_spread_bohr3:.2f}")
+        of_alpha("  frames with a label", lambda a: f"{a.n_frames}")
+    densities = [d for _, d, _ in rows.values()]
     if all(d is not None for d in densities):
         found = [d for d in densities if d is not None]
         line(

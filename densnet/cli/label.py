@@ -117,6 +117,9 @@ def label(
     if args.compact is not None:
         names = ["source", "energy", "forces", "dipole", "orbitals"]
         names += ["coefficients"] if config.fit is not None else []
+        names += ["polarizability"] if config.response is not None else []
+        if config.response is not None and config.fit is not None:
+            names.append("coefficient_response")
         # The orbitals of the test frames stay: a predicted density is judged by the unfitted one.
         payload["compact_bytes"] = write_compact_copy(
             config.output, args.compact, names, only_tag={"orbitals": "test"}

@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING
 from densnet.cli.output import add_json_option, write_json
 
 if TYPE_CHECKING:
+    from densnet.basis import DensityBasis
     from densnet.data.store import Frames
-    from densnet.training.run import Progress, TrainingRun
+    from densnet.models import DensNet
+    from densnet.training.progress import Progress
+    from densnet.training.response_run import ResponseRun
+    from densnet.training.run import TrainingRun
 
 HELP = """\
 Train both networks in three stages: the density map on fitted densities, the energy functional over
@@ -17,8 +21,13 @@ checkpoint.pt, history.json and learning_curve.png into the output folder while 
 model.ckpt at the end. A killed training goes on, from its last checkpoint and to the same result,
 when the same command is started again.
 
+A section `response` adds a fourth stage: a response map, for polarizabilities, on top of the frozen
+networks. A file with `initial_model`, `output` and `response` alone trains only that, on top of a
+model.ckpt or a bundle.
+
 examples:
   densnet train train.yaml
+  densnet train response.yaml
   densnet train train.yaml --device cuda
   torchrun --nproc-per-node 2 -m densnet train train.yaml
 """
@@ -39,18 +48,15 @@ def run(args: argparse.Namespace) -> int:
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as ProgressBar
 
-    from densnet.configuration import load_yaml
     from densnet.errors import InputError
-    from densnet.training import TrainingConfig, TrainingRun
 
     if args.threads < 1:
         raise InputError(f"--threads must be at least 1, got {args.threads}")
     if args.device == "cuda" and not torch.cuda.is_available():
         raise InputError("--device cuda: torch sees no GPU here; use --device cpu")
     torch.set_num_threads(args.threads)
-    config = load_yaml(args.config, TrainingConfig)
     console = Console(stderr=True)
-    training = TrainingRun(config, device=args.device)
+    training = make_training(args.config, args.device)
     if training.group.is_first:
         print_data(console, training)
     columns = (
@@ -84,31 +90,77 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def print_data(console: object, training: "TrainingRun") -> None:
+def make_training(path: Path, device: str) -> "TrainingRun | ResponseRun":
+    """Read a training file and its data: of all networks, or of the response map alone."""
+    from densnet.configuration import load_yaml
+    from densnet.training.config import ResponseTrainingConfig, TrainingConfig
+    from densnet.training.response_run import ResponseRun
+    from densnet.training.run import TrainingRun
+
+    if not is_response_alone(path):
+        return TrainingRun(load_yaml(path, TrainingConfig), device=device)
+    config = load_yaml(path, ResponseTrainingConfig)
+    model, basis = load_networks(config.initial_model)
+    return ResponseRun(config, model, basis, device=device)
+
+
+def is_response_alone(path: Path) -> bool:
+    """Whether a training file has a section for the response map and for no other stage."""
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        # The strict reader says what is wrong, and in which line.
+        return False
+    stages = {"density", "energy", "joint"}
+    return isinstance(content, dict) and "response" in content and not stages & set(content)
+
+
+def load_networks(path: Path) -> "tuple[DensNet, DensityBasis]":
+    """Read networks from a model.ckpt or from a bundle."""
+    import zipfile
+
+    from densnet.errors import InputError
+    from densnet.export.contents import MANIFEST
+    from densnet.export.rebuild import rebuild_model
+    from densnet.models.io import model_from_dict
+    from densnet.training.checkpoint import load_checkpoint
+
+    if not path.exists():
+        raise InputError(
+            f"initial_model: {path} does not exist; give a model.ckpt of densnet train, or a bundle"
+        )
+    # torch writes its checkpoints as zip files too; only a bundle has a manifest.
+    zipped = path.is_file() and zipfile.is_zipfile(path)
+    if path.is_dir() or (zipped and MANIFEST in zipfile.ZipFile(path).namelist()):
+        return rebuild_model(path)
+    return model_from_dict(load_checkpoint(path))
+
+
+def print_data(console: object, training: "TrainingRun | ResponseRun") -> None:
     """Print counts, units, minima and maxima of every quantity before the first epoch."""
     from rich.table import Table
 
     table = Table(title="data", title_justify="left")
     for name in ("file", "frames", "quantity", "unit", "minimum", "maximum"):
         table.add_column(name)
-    for what, sets in (("train", training.train_sets), ("validation", training.validation_sets)):
-        for frames in sets:
-            for row in data_rows(what, frames):
-                table.add_row(*row)
+    for use, frames, columns in training.data_sets:
+        for row in data_rows(use, frames, columns):
+            table.add_row(*row)
     console.print(table)  # type: ignore[attr-defined]
 
 
-def data_rows(what: str, frames: "Frames") -> list[tuple[str, ...]]:
+def data_rows(use: str, frames: "Frames", columns: tuple[str, ...]) -> list[tuple[str, ...]]:
     """One row a quantity: where, how many, what, unit, minimum, maximum."""
     from densnet.data.schema import COLUMNS
-    from densnet.training.run import REQUIRED_COLUMNS
 
     rows: list[tuple[str, ...]] = []
-    for name in ("positions", *REQUIRED_COLUMNS):
+    for name in ("positions", *columns):
         values = frames[name]
         rows.append(
             (
-                f"{frames.path.name} ({what})",
+                f"{frames.path.name} ({use})",
                 str(len(frames)),
                 name,
                 COLUMNS[name].unit,
@@ -121,8 +173,16 @@ def data_rows(what: str, frames: "Frames") -> list[tuple[str, ...]]:
 
 def describe(progress: "Progress") -> str:
     """Validation errors in a few words."""
+    from densnet.training.response_frames import ResponseErrors
+
     errors = progress.errors
     assert errors is not None
+    if isinstance(errors, ResponseErrors):
+        return (
+            f"response {errors.response_coulomb:.4f}"
+            f"  α {errors.polarizability_mae_bohr3:.3f} bohr³"
+            f" ({errors.polarizability_mae_percent:.2f} %)"
+        )
     words = f"density {errors.coulomb:.4f}  dipole {errors.dipole_mae_millidebye:.1f} mD"
     if progress.stage != "density":
         words += (
@@ -132,13 +192,15 @@ def describe(progress: "Progress") -> str:
     return words
 
 
-def draw_history(training: "TrainingRun") -> None:
+def draw_history(training: "TrainingRun | ResponseRun") -> None:
     """Write history.json and the learning curves, replacing the ones before."""
     from densnet.plots import Curve, CurvePanel, learning_curve
 
     history = training.history
     write_json(training.config.output / "history.json", history)
-    epochs, starts, offset, last = [], {}, 0, 0
+    epochs: list[float] = []
+    starts: dict[str, float] = {}
+    offset, last = 0, 0
     for row in history:
         if row["stage"] not in starts:
             offset = last
@@ -147,16 +209,25 @@ def draw_history(training: "TrainingRun") -> None:
         epochs.append(float(last))
 
     def panel(title: str, unit: str, key: str) -> CurvePanel:
-        return CurvePanel(title, unit, [Curve("validation", epochs, [r[key] for r in history])])
+        rows = [(x, r[key]) for x, r in zip(epochs, history, strict=True) if key in r]
+        curve = Curve("validation", [x for x, _ in rows], [value for _, value in rows])
+        return CurvePanel(title, unit, [curve])
 
-    panels = [
-        panel("Density error", "√(ΔcᵀMΔc)", "coulomb"),
-        panel("Dipole MAE", "mD", "dipole_mae_millidebye"),
-    ]
-    if len(starts) > 1:
+    panels = []
+    if set(starts) - {"response"}:
+        panels += [
+            panel("Density error", "√(ΔcᵀMΔc)", "coulomb"),
+            panel("Dipole MAE", "mD", "dipole_mae_millidebye"),
+        ]
+    if set(starts) & {"energy", "joint"}:
         panels += [
             panel("Energy MAE", "meV", "energy_mae_mev"),
             panel("Forces MAE", "meV/Å", "forces_mae_mev_angstrom"),
+        ]
+    if "response" in starts:
+        panels += [
+            panel("Response error", "√(ΔcᵀMΔc)", "response_coulomb"),
+            panel("Polarizability MAE", "bohr³", "polarizability_mae_bohr3"),
         ]
     learning_curve(
         panels, training.config.output / "learning_curve.png", x_label="epoch", stages=starts

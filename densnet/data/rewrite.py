@@ -14,6 +14,9 @@ from densnet.data.store import open_file
 from densnet.data.writer import create_column, encode_attribute, replace_file
 from densnet.errors import InputError
 
+# What a compact copy rounds.
+SINGLE_PRECISION = ("coefficients", "coefficient_response", "forces", "orbitals")
+
 
 def replace_columns(
     path: str | Path,
@@ -68,7 +71,7 @@ def write_compact_copy(
     output: str | Path,
     names: Iterable[str],
     *,
-    single_precision: Iterable[str] = ("coefficients", "forces", "orbitals"),
+    single_precision: Iterable[str] = SINGLE_PRECISION,
     only_tag: Mapping[str, str] | None = None,
 ) -> int:
     """Write a small copy with only some columns; return its size in bytes.

@@ -25,12 +25,26 @@ class Predictions:
     forces : (n_frames, n_atoms, 3)
     dipole : (n_frames, 3)
     coefficients : (n_frames, n_functions)
+    polarizability : (n_frames, 3, 3) or None
+        If the frames hold it and the model offers it.
     """
 
     energy: Array
     forces: Array
     dipole: Array
     coefficients: Array
+    polarizability: Array | None = None
+
+    def subset(self, mask: NDArray[np.bool_]) -> "Predictions":
+        """Return the predictions of some frames."""
+        alpha = self.polarizability
+        return Predictions(
+            self.energy[mask],
+            self.forces[mask],
+            self.dipole[mask],
+            self.coefficients[mask],
+            None if alpha is None else alpha[mask],
+        )
 
 
 @dataclass(frozen=True)
@@ -61,16 +75,21 @@ def predict(
     *,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Predictions:
-    """Evaluate every frame in batches."""
+    """Evaluate every frame in batches, with the polarizability where both sides have it."""
+    with_response = model.offers_polarizability and "polarizability" in frames.columns
     parts: list[Prediction] = []
     for first in range(0, len(frames), BATCH):
-        parts.append(model.evaluate(frames.numbers, frames.positions[first : first + BATCH]))
+        positions = frames.positions[first : first + BATCH]
+        parts.append(model.evaluate(frames.numbers, positions, polarizability=with_response))
         on_progress(min(first + BATCH, len(frames)), len(frames))
     return Predictions(
         energy=np.concatenate([p.energy for p in parts]),
         forces=np.concatenate([p.forces for p in parts]),
         dipole=np.concatenate([p.dipole for p in parts]),
         coefficients=np.concatenate([p.coefficients for p in parts]),
+        polarizability=np.concatenate([p.polarizability for p in parts if with_response])
+        if with_response
+        else None,
     )
 
 

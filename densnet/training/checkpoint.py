@@ -1,14 +1,22 @@
 """Checkpoints: written beside the old one and moved over it, so that a kill leaves one whole."""
 
+import json
 import os
 import pickle
 import zipfile
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from densnet.errors import DataError
+from densnet.errors import DataError, InputError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+# Where files lie may change between a kill and the continuation.
+PLACES = ("output", "data")
 
 
 def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
@@ -38,3 +46,36 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise DataError(f"{path} holds a {type(content).__name__}, not a checkpoint")
     return content
+
+
+def check_same_config(
+    saved: dict[str, Any],
+    config: "DataclassInstance",
+    path: Path,
+    *,
+    ignored: tuple[str, ...] = PLACES,
+) -> None:
+    """Refuse to continue a training under another configuration.
+
+    Raises
+    ------
+    InputError
+        If a setting that is not ignored differs.
+    """
+    now = without(json.loads(json.dumps(asdict(config), default=str, sort_keys=True)), ignored)
+    before = without(saved, ignored)
+    changed = sorted(name for name in now if now[name] != before.get(name))
+    if changed:
+        raise InputError(
+            f"{path} was written with other settings of {', '.join(changed)}; give another output "
+            "folder, or delete the checkpoint"
+        )
+
+
+def without(content: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    """Return a nested dictionary without some keys, at any depth."""
+    return {
+        name: without(value, names) if isinstance(value, dict) else value
+        for name, value in content.items()
+        if name not in names
+    }

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from densnet.errors import InputError
-from densnet.models import DensityMapConfig, EnergyFunctionalConfig
+from densnet.models import DensityMapConfig, EnergyFunctionalConfig, ResponseMapConfig
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,27 @@ class StageConfig:
                 "learning rates must satisfy 0 < final_learning_rate <= learning_rate, got "
                 f"{self.final_learning_rate} and {self.learning_rate}"
             )
+
+
+@dataclass(frozen=True)
+class ResponseConfig(StageConfig):
+    """The stage that trains a response map on top of finished networks, which stay as they are.
+
+    Parameters
+    ----------
+    data : tuple of Path
+        HDF5 files of frames with polarizability and coefficient_response, in the basis of the
+        model; empty: the files of the training.
+    network : ResponseMapConfig
+    overlap, polarizability : float
+        Weights of ΔcᵀSΔc (bohr³) and of |Δα|², bohr⁶, beside (1/N_e)·ΔcᵀJΔc, Δc the error of the
+        response coefficients and all three summed over the directions of the field.
+    """
+
+    data: tuple[Path, ...] = ()
+    network: ResponseMapConfig = field(default_factory=ResponseMapConfig)
+    overlap: float = 0.02
+    polarizability: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -83,6 +104,8 @@ class TrainingConfig:
     density_map, energy_functional
         Sizes of the networks.
     density, energy, joint : StageConfig
+    response : ResponseConfig or None
+        A fourth stage, for models that are to offer polarizabilities.
     loss : LossConfig
     ema_decay : float
         Of the moving average of the weights, which is what is exported.
@@ -97,6 +120,7 @@ class TrainingConfig:
     density: StageConfig
     energy: StageConfig
     joint: StageConfig
+    response: ResponseConfig | None = None
     initial_model: Path | None = None
     train_tag: str = "train"
     validation_tag: str = "validation"
@@ -110,3 +134,34 @@ class TrainingConfig:
     ema_decay: float = 0.998
     validate_every: int = 5
     seed: int = 1
+
+
+@dataclass(frozen=True)
+class ResponseTrainingConfig:
+    """A training file of the response map alone.
+
+    Parameters
+    ----------
+    initial_model : Path
+        The finished model: a model.ckpt, or a bundle (folder or zip).
+    output : Path
+        Folder for checkpoint, history and picture; its model.ckpt is the finished model with the
+        response map added.
+    response : ResponseConfig
+        With its data.
+    train_tag, validation_tag, ema_decay, validate_every, seed
+        As in a training of all networks.
+    """
+
+    initial_model: Path
+    output: Path
+    response: ResponseConfig
+    train_tag: str = "train"
+    validation_tag: str = "validation"
+    ema_decay: float = 0.998
+    validate_every: int = 5
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        if not self.response.data:
+            raise InputError("response.data must name at least one file of labelled frames")

@@ -62,15 +62,10 @@ class TrainingFrames:
     def batch(self, index: Tensor) -> "Batch":
         """Return the frames of an index, (n,) int64, as one batch."""
         positions = self.positions[index]
-        if self.n_atoms <= COMPLETE_GRAPH_ATOMS:
-            graph = cached_complete_graph(self.n_atoms, len(index), str(positions.device))
-        else:
-            host = positions.cpu().numpy()
-            graph = neighbour_graph(host, self.cutoff).to(positions.device)
         return Batch(
             species=self.species.repeat(len(index)),
             positions=positions.reshape(-1, 3),
-            graph=graph,
+            graph=batch_graph(positions, self.cutoff),
             energy=self.energy[index],
             forces=self.forces[index].reshape(-1, 3),
             dipole=self.dipole[index],
@@ -96,6 +91,14 @@ class Batch:
     def n_structures(self) -> int:
         """Frames in the batch."""
         return self.graph.n_structures
+
+
+def batch_graph(positions: Tensor, cutoff: float) -> Graph:
+    """Return the graph of some frames of one molecule, positions (n_frames, n_atoms, 3)."""
+    n_frames, n_atoms, _ = positions.shape
+    if n_atoms <= COMPLETE_GRAPH_ATOMS:
+        return cached_complete_graph(n_atoms, n_frames, str(positions.device))
+    return neighbour_graph(positions.cpu().numpy(), cutoff).to(positions.device)
 
 
 @lru_cache(maxsize=16)

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,8 @@ from densnet.models.io import model_to_dict
 from densnet.models.whitening import whitening_from_training
 from densnet.nn.precision import set_precision
 from densnet.training.average import WeightAverage
-from densnet.training.checkpoint import load_checkpoint, save_checkpoint
-from densnet.training.config import StageConfig, TrainingConfig
+from densnet.training.checkpoint import check_same_config, load_checkpoint, save_checkpoint
+from densnet.training.config import ResponseTrainingConfig, StageConfig, TrainingConfig
 from densnet.training.frames import (
     MetricWeights,
     TrainingFrames,
@@ -29,6 +29,9 @@ from densnet.training.frames import (
 )
 from densnet.training.losses import Errors, compute_errors
 from densnet.training.parallel import ProcessGroup
+from densnet.training.progress import Progress
+from densnet.training.response_frames import RESPONSE_COLUMNS, read_response_sets
+from densnet.training.response_run import ResponseRun
 from densnet.training.stages import (
     STAGES,
     StageLoss,
@@ -42,17 +45,6 @@ from densnet.training.stages import (
 REQUIRED_COLUMNS = ("energy", "forces", "dipole", "coefficients")
 VALIDATION_BATCH = 25
 GRADIENT_NORM = 10.0
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What a reporter is told after every epoch."""
-
-    stage: str
-    epoch: int
-    n_epochs: int
-    loss: float
-    errors: Errors | None
 
 
 class TrainingRun:
@@ -84,6 +76,8 @@ class TrainingRun:
         self.device = self.group.device(device)
         self.report = report
         self.basis, self.train_sets, self.validation_sets = load_sets(config)
+        self.response_config = response_training(config)
+        self.response_sets = read_all_response_sets(self.response_config, self.basis)
         elements = tuple(sorted({int(z) for f in self.train_sets for z in f.numbers}))
         self.basis = self.basis.restricted_to(elements)
         torch.manual_seed(config.seed)
@@ -123,7 +117,8 @@ class TrainingRun:
         -------
         Path
             The trained model, averaged weights, ``model.ckpt`` in the output folder; beside it
-            ``density.ckpt``, ``energy.ckpt`` and ``joint.ckpt``, the same after each stage.
+            ``density.ckpt``, ``energy.ckpt`` and ``joint.ckpt``, the same after each stage. A
+            response map, if configured, is trained last and is in ``model.ckpt`` only.
         """
         self.config.output.mkdir(parents=True, exist_ok=True)
         if self.checkpoint_path.exists():
@@ -132,8 +127,29 @@ class TrainingRun:
         for number in range(first_stage, len(STAGES)):
             self._run_stage(number, first_epoch if number == first_stage else 0)
         path = self._save_model("model")
+        if self.response_config is not None:
+            path = self._train_response(self.response_config)
         self.group.close()
         return path
+
+    @property
+    def data_sets(self) -> list[tuple[str, Frames, tuple[str, ...]]]:
+        """Use, frames and the columns that are read of them, for a table."""
+        return [
+            *(("train", f, REQUIRED_COLUMNS) for f in self.train_sets),
+            *(("validation", f, REQUIRED_COLUMNS) for f in self.validation_sets),
+            *((f"response {use}", f, RESPONSE_COLUMNS) for use, f in self.response_sets),
+        ]
+
+    def _train_response(self, config: ResponseTrainingConfig) -> Path:
+        self.average.swap(self.model)
+        run = ResponseRun(
+            config, self.model, self.basis, device=self.device.type, report=self.report
+        )
+        self.average.swap(self.model)
+        # One list, so that whoever draws the history sees the last stage grow.
+        run.history = self.history
+        return run.run()
 
     def _save_model(self, name: str) -> Path:
         path = self.config.output / f"{name}.ckpt"
@@ -285,6 +301,36 @@ def load_sets(config: TrainingConfig) -> tuple[DensityBasis, list[Frames], list[
     return basis, train, validation
 
 
+def response_training(config: TrainingConfig) -> ResponseTrainingConfig | None:
+    """Return the training of the response map that ends this training, if it has one."""
+    if config.response is None:
+        return None
+    stage = replace(config.response, data=config.response.data or config.data)
+    return ResponseTrainingConfig(
+        initial_model=config.output / "joint.ckpt",
+        output=config.output,
+        response=stage,
+        train_tag=config.train_tag,
+        validation_tag=config.validation_tag,
+        ema_decay=config.ema_decay,
+        validate_every=config.validate_every,
+        seed=config.seed,
+    )
+
+
+def read_all_response_sets(
+    config: ResponseTrainingConfig | None, basis: DensityBasis
+) -> list[tuple[str, Frames]]:
+    """Return use and frames of what the response map is trained on; empty without one."""
+    if config is None:
+        return []
+    return [
+        (use, frames)
+        for use, tag in (("train", config.train_tag), ("validation", config.validation_tag))
+        for frames in read_response_sets(config.response.data, basis, tag)
+    ]
+
+
 def force_scale(sets: list[Frames]) -> float:
     """Return the root-mean-square force component, hartree/bohr."""
     squares = np.concatenate([np.square(f.forces).reshape(-1) for f in sets])
@@ -348,14 +394,3 @@ def typical_neighbours(sets: list[Frames], cutoff: float) -> float:
         distance = np.linalg.norm(r[:, :, None] - r[:, None, :], axis=-1)
         counts.append((distance < cutoff).sum(axis=2).mean() - 1.0)
     return float(np.mean(counts))
-
-
-def check_same_config(saved: dict[str, Any], config: TrainingConfig, path: Path) -> None:
-    """Refuse to continue a training under another configuration."""
-    now = json.loads(json.dumps(asdict(config), default=str, sort_keys=True))
-    changed = sorted(k for k in now if k not in ("output", "data") and now[k] != saved.get(k))
-    if changed:
-        raise InputError(
-            f"{path} was written with other settings of {', '.join(changed)}; give another output "
-            "folder, or delete the checkpoint"
-        )

@@ -1,14 +1,14 @@
-"""The three stages: the density map, the functional over a frozen density, and both together."""
+"""The stages: the density map, the functional over a frozen density, and both together."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence, Sized
 
 import torch
 from torch import Tensor, nn
 
 from densnet.models import DensNet
 from densnet.training.config import LossConfig, StageConfig
-from densnet.training.frames import Batch, TrainingFrames
+from densnet.training.frames import Batch
 from densnet.training.losses import (
     Density,
     density_loss,
@@ -46,7 +46,7 @@ def trainable(model: DensNet, stage: str) -> list[nn.Parameter]:
 
 
 def epoch_batches(
-    groups: list[TrainingFrames], batch_size: int, seed: int, epoch: int
+    groups: Sequence[Sized], batch_size: int, seed: int, epoch: int
 ) -> Iterator[tuple[int, Tensor]]:
     """Yield (group, frame indices) in an order that seed and epoch alone decide."""
     generator = torch.Generator().manual_seed(hash_of(seed, epoch))

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.calculators.calculator import PropertyNotImplementedError
 from ase.calculators.fd import calculate_numerical_forces
+from ase.units import Bohr, Hartree
 
 from densnet.calculators.ase import DensNetCalculator
 from densnet.errors import InputError, UnitsError
@@ -67,18 +69,20 @@ def test_bohr_passed_as_angstrom_is_noticed(model):
         squeezed.get_potential_energy()
 
 
-class PolarizableModel:
-    """The shipped model with a polarizability of its own making, to see what becomes of it."""
-
-    def __init__(self, model, alpha):
-        self.model = model
-        self.alpha = alpha
-        self.asked = []
-        self.offers_polarizability = True
-
-    def evaluate(self, numbers, positions, cell=None, *, polarizability=False):
-        self.asked.append(polarizability)
-        prediction = self.model.evaluate(numbers, positions, cell)
-        return replace(prediction, polarizability=self.alpha[None] if polarizability else None)
-
-
+def test_the_polarizability_is_a_property_in_ase_units_evaluated_only_when_asked(
+    polarizable_bundle, atoms
+):
+    polarizable = load_model(polarizable_bundle, dtype="float64")
+    atoms.calc = DensNetCalculator(polarizable)
+    atoms.get_potential_energy()
+    assert "polarizability" not in atoms.calc.results
+    found = atoms.calc.get_property("polarizability", atoms)
+    expected = polarizable.evaluate(
+        atoms.numbers, atoms.positions / BOHR_ANGSTROM, polarizability=True
+    ).polarizability[0]
+    # As a volume: bohr³ in Å³.
+    np.testing.assert_allclose(found * Bohr * Hartree, expected * BOHR_ANGSTROM**3, rtol=1e-6)
+    assert np.abs(found).max() > 1e-3
+    atoms.calc = DensNetCalculator("ethanol")
+    with pytest.raises(PropertyNotImplementedError):
+        atoms.calc.get_property("polarizability", atoms)

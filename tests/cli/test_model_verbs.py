@@ -5,34 +5,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from densnet.cli.main import main
-from densnet.export.contents import find_bundle
+from densnet.export.rebuild import rebuild_model
 from densnet.export.runtime import load_model
-from densnet.models.io import model_from_dict, model_to_dict
+from densnet.models.io import model_to_dict
 from densnet.training.checkpoint import save_checkpoint
 from tests.tolerances import SYMMETRY
 
 LABELS = Path(__file__).parents[2] / "examples" / "01_ethanol" / "ethanol.h5"
+RESPONSES = LABELS.with_name("ethanol_response.h5")
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     """The shipped model as the file that a training ends with."""
-    bundle = find_bundle("ethanol")
-    extra = {"config.json": "", "basis.json": ""}
-    torch.jit.load(bundle / "model.pt", _extra_files=extra)
-    stored = np.load(bundle / "weights.npz", allow_pickle=False)
-    model, basis = model_from_dict(
-        {
-            "format": 1,
-            "config": extra["config.json"],
-            "basis": extra["basis.json"],
-            "n_neighbours": json.loads((bundle / "manifest.json").read_text())["n_neighbours"],
-            "weights": {name: torch.from_numpy(stored[name]) for name in stored.files},
-        }
-    )
+    model, basis = rebuild_model("ethanol")
     path = tmp_path_factory.mktemp("training") / "model.ckpt"
     save_checkpoint(path, model_to_dict(model, basis))
     return path
@@ -70,6 +58,29 @@ def test_an_exported_checkpoint_predicts_as_the_shipped_model(checkpoint, tmp_pa
         atol=SYMMETRY,
     )
     assert first.manifest["level"]["xc"] == "pbe"
+
+
+def test_a_response_map_is_trained_exported_and_evaluated(checkpoint, tmp_path, capsys):
+    """The verbs in their order, a few epochs of a tiny map."""
+    (tmp_path / "response.yaml").write_text(
+        f"initial_model: {checkpoint}\noutput: run\nvalidate_every: 5\nema_decay: 0.9\n"
+        f"response: {{data: [{RESPONSES}], epochs: 5, learning_rate: 1.0e-2, batch_size: 4, "
+        "network: {n_channels: 8}}\n"
+    )
+    assert main(["train", str(tmp_path / "response.yaml")]) == 0
+    trained, bundle = tmp_path / "run" / "model.ckpt", tmp_path / "bundle"
+    arguments = ["export", str(trained), "--data", str(LABELS), "--name", "polarizable"]
+    assert main([*arguments, "--output", str(bundle)]) == 0
+    assert json.loads((bundle / "manifest.json").read_text())["polarizability"] is True
+    report = tmp_path / "errors.json"
+    arguments = ["evaluate", str(bundle), str(RESPONSES), "--density-frames", "0"]
+    assert main([*arguments, "--json", str(report)]) == 0
+    errors = json.loads(report.read_text())["errors"]["300 K"]["polarizability"]
+    assert errors["n_frames"] >= 10
+    assert errors["mae_percent"] < 3.0
+    assert "polarizability MAE, bohr³" in capsys.readouterr().out
+    assert main(["evaluate", "ethanol", str(LABELS), "--density-frames", "0"]) == 0
+    assert "polarizability" not in capsys.readouterr().out
 
 
 def test_export_refuses_what_is_not_a_checkpoint(tmp_path, capsys):

@@ -11,12 +11,11 @@ import torch
 from densnet.density import compute_moments
 from densnet.errors import BundleError, InputError, NonFiniteError, UnknownElementError
 from densnet.export import bundle as bundle_module
-from densnet.export.bundle import Provenance, export_bundle
+from densnet.export.bundle import export_bundle
 from densnet.export.contents import find_bundle, shipped_bundles
 from densnet.export.rebuild import rebuild_model
 from densnet.export.runtime import load_model
-from densnet.models import ResponseMapConfig
-from densnet.models.densnet import with_response_map
+from tests.polarizable import provenance_of
 from tests.tolerances import SINGLE_RELATIVE, SYMMETRY
 
 
@@ -135,36 +134,8 @@ def test_a_zip_and_a_folder_hold_the_same_model(ethanol, tmp_path, path):
     np.testing.assert_array_equal(first.forces, second.forces)
 
 
-def provenance_of(model):
-    return Provenance(
-        name="copy",
-        numbers=model.template_numbers,
-        positions=model.template_positions,
-        charge=0,
-        level={},
-        training_sha256="",
-        accuracy={},
-    )
-
-
-@pytest.fixture(scope="module")
-def polarizable(ethanol, tmp_path_factory):
-    """A bundle of the shipped weights with an untrained response map."""
-    model, basis = rebuild_model("ethanol")
-    torch.manual_seed(5)
-    grown = with_response_map(model, ResponseMapConfig(n_channels=4))
-    whitening = grown.response_map.whitening
-    own = whitening.state_dict()
-    # Scales of the density's own coefficients serve an untrained map; a response has no mean.
-    own |= {k: v for k, v in model.whitening.state_dict().items() if "offset" not in k}
-    whitening.load_state_dict(own)
-    folder = tmp_path_factory.mktemp("polarizable") / "bundle"
-    export_bundle(grown, basis, provenance_of(ethanol), folder)
-    return folder
-
-
-def test_a_bundle_with_a_response_map_offers_polarizability(ethanol, polarizable, rng):
-    model = load_model(polarizable, dtype="float64")
+def test_a_bundle_with_a_response_map_offers_polarizability(ethanol, polarizable_bundle, rng):
+    model = load_model(polarizable_bundle, dtype="float64")
     assert model.offers_polarizability
     numbers = model.template_numbers
     structures = model.template_positions + 0.1 * rng.normal(size=(4, 9, 3))
@@ -181,7 +152,7 @@ def test_a_bundle_with_a_response_map_offers_polarizability(ethanol, polarizable
         ]
         alpha = np.array(dipoles).T
         np.testing.assert_allclose(full.polarizability[k], 0.5 * (alpha + alpha.T), atol=SYMMETRY)
-    single = load_model(polarizable).evaluate(numbers, structures, polarizability=True)
+    single = load_model(polarizable_bundle).evaluate(numbers, structures, polarizability=True)
     scale = np.abs(full.polarizability).max()
     error = np.abs(single.polarizability - full.polarizability).max()
     assert error < 20.0 * SINGLE_RELATIVE * scale
@@ -193,8 +164,8 @@ def test_a_bundle_without_a_response_map_refuses_a_polarizability(ethanol):
         ethanol.evaluate(ethanol.template_numbers, ethanol.template_positions, polarizability=True)
 
 
-def test_an_altered_response_map_fails_its_probes(polarizable, tmp_path):
-    shutil.copytree(polarizable, tmp_path / "copy")
+def test_an_altered_response_map_fails_its_probes(polarizable_bundle, tmp_path):
+    shutil.copytree(polarizable_bundle, tmp_path / "copy")
     spoil(tmp_path / "copy", "response_map.readout.weight")
     with pytest.raises(BundleError, match=r"does not reproduce its stored (polariz|coefficient_)"):
         load_model(tmp_path / "copy")

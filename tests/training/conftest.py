@@ -6,8 +6,13 @@ import pytest
 
 from densnet.data.store import FrameFile
 from densnet.data.writer import FrameWriter
-from densnet.models import DensityMapConfig, EnergyFunctionalConfig
-from densnet.training.config import StageConfig, TrainingConfig
+from densnet.models import DensityMapConfig, EnergyFunctionalConfig, ResponseMapConfig
+from densnet.training.config import (
+    ResponseConfig,
+    ResponseTrainingConfig,
+    StageConfig,
+    TrainingConfig,
+)
 
 LABELS = Path(__file__).parents[2] / "examples" / "01_ethanol" / "ethanol.h5"
 COLUMNS = ("positions", "energy", "forces", "dipole", "coefficients", "temperature", "trajectory")
@@ -52,5 +57,52 @@ def make_config(labels, tmp_path):
             "validate_every": 1,
         }
         return TrainingConfig(**{**values, **changes})
+
+    return make
+
+
+RESPONSES = LABELS.with_name("ethanol_response.h5")
+RESPONSE_COLUMNS = ("positions", "polarizability", "coefficient_response")
+
+
+@pytest.fixture(scope="session")
+def response_labels(tmp_path_factory):
+    """Eight training and four validation frames with their response to a field."""
+    path = tmp_path_factory.mktemp("labels") / "response.h5"
+    everything = FrameFile.read(RESPONSES)
+    attributes = {
+        name: everything.attributes[name] for name in ("level", "basis_name", "basis_sha256")
+    }
+    with FrameWriter(path, everything.numbers, attributes) as writer:
+        for tag, count in (("train", 8), ("validation", 4)):
+            frames = FrameFile.read(RESPONSES, select={"tag": tag})
+            for k in range(count):
+                values = {name: frames[name][k] for name in RESPONSE_COLUMNS}
+                identity = int(frames["frame"][k])
+                bath = {"temperature": 300.0, "trajectory": 0}
+                writer.append({"frame": identity, "tag": tag, **bath, **values})
+    return path
+
+
+@pytest.fixture
+def make_response_config(response_labels, tmp_path):
+    """Return a function that makes a configuration of a tiny response map."""
+
+    def make(name="response", initial_model="model.ckpt", **changes):
+        stage = {
+            "epochs": 4,
+            "learning_rate": 1e-2,
+            "batch_size": 4,
+            "warmup_steps": 2,
+            "data": (response_labels,),
+            "network": ResponseMapConfig(n_channels=4, n_transfer=4),
+        }
+        return ResponseTrainingConfig(
+            initial_model=tmp_path / initial_model,
+            output=tmp_path / name,
+            response=ResponseConfig(**{**stage, **changes}),
+            ema_decay=0.9,
+            validate_every=1,
+        )
 
     return make

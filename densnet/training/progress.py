@@ -1,0 +1,17 @@
+"""What a training tells whoever follows it."""
+
+from dataclasses import dataclass
+
+from densnet.training.losses import Errors
+from densnet.training.response_frames import ResponseErrors
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a reporter is told after every epoch."""
+
+    stage: str
+    epoch: int
+    n_epochs: int
+    loss: float
+    errors: Errors | ResponseErrors | None
