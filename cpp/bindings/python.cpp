@@ -7,10 +7,12 @@
 #include <sys/mman.h>
 #endif
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <memory>
 #include <optional>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -27,8 +29,12 @@ using Indices = py::array_t<std::int64_t, py::array::c_style>;
 
 std::atomic<std::size_t> n_calls{0};
 
-void check(bool good, const std::string& message) {
-    if (!good) throw std::invalid_argument(message);
+template <typename... Parts>
+void check(bool good, const Parts&... parts) {
+    if (good) return;
+    std::ostringstream message;
+    (message << ... << parts);
+    throw std::invalid_argument(message.str());
 }
 
 densnet::Metric metric_of(const std::string& name) {
@@ -38,8 +44,8 @@ densnet::Metric metric_of(const std::string& name) {
 }
 
 void check_threads(int n_threads) {
-    check(n_threads >= 1 && n_threads <= 1024, "n_threads must lie between 1 and 1024, got " +
-                                                   std::to_string(n_threads));
+    check(n_threads >= 1 && n_threads <= 1024, "n_threads must lie between 1 and 1024, got ",
+          n_threads);
 }
 
 void check_shape(const Array& array, const std::vector<py::ssize_t>& shape, const char* name) {
@@ -51,27 +57,28 @@ void check_shape(const Array& array, const std::vector<py::ssize_t>& shape, cons
     throw std::invalid_argument(std::string(name) + " must have shape " + expected + ")");
 }
 
+// The message is made for the offender only: one for every element would take longer than many a
+// density on points.
 void check_finite(const Array& array, const char* name) {
-    const double* values = array.data();
-    for (py::ssize_t i = 0; i < array.size(); ++i) {
-        check(std::isfinite(values[i]), std::string(name) + " must be finite, element " +
-                                            std::to_string(i) + " is not");
-    }
+    const double* end = array.data() + array.size();
+    const double* found =
+        std::find_if(array.data(), end, [](double x) { return !std::isfinite(x); });
+    check(found == end, name, " must be finite, element ", found - array.data(), " is not");
 }
 
 // The structures of a call; positions have a batch axis or, for a single structure, none.
 densnet::Structures structures_of(const densnet::Basis& basis, const Indices& species,
                                   const Array& positions, const std::string& prefix = "") {
-    check(species.ndim() == 1 && species.size() > 0, prefix + "species must have one axis");
+    check(species.ndim() == 1 && species.size() > 0, prefix, "species must have one axis");
     for (py::ssize_t a = 0; a < species.size(); ++a) {
         check(species.at(a) >= 0 &&
                   species.at(a) < static_cast<std::int64_t>(basis.species().size()),
-              prefix + "species must number the species of the basis");
+              prefix, "species must number the species of the basis");
     }
     const py::ssize_t axes = positions.ndim();
     check((axes == 2 || axes == 3) && positions.shape(axes - 1) == 3 &&
               positions.shape(axes - 2) == species.size(),
-          prefix + "positions must have shape (n_batch, n_atoms, 3), one row for every species");
+          prefix, "positions must have shape (n_batch, n_atoms, 3), one row for every species");
     check_finite(positions, (prefix + "positions").c_str());
     const auto n_batch = axes == 3 ? positions.shape(0) : 1;
     return {&basis, species.data(), static_cast<std::size_t>(species.size()), positions.data(),

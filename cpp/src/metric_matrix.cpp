@@ -24,6 +24,20 @@ AtomPair make_pair(std::size_t structure, std::size_t a, const double* position_
     return pair;
 }
 
+// Columns of the rows of one atom where its overlap vanishes, neighbouring atoms as one run: long
+// writes past the caches are twice as fast as those of one block.
+struct ColumnRun {
+    std::size_t begin, end;
+};
+
+void append_columns(std::vector<ColumnRun>& runs, std::size_t begin, std::size_t end) {
+    if (!runs.empty() && runs.back().end == begin) {
+        runs.back().end = end;
+    } else {
+        runs.push_back({begin, end});
+    }
+}
+
 // The vectors of up to kMaxLanes pairs; the last one fills the rest.
 void fill_vectors(const AtomPair* pairs, std::size_t n_pairs, double vectors[3][kMaxLanes]) {
     for (std::size_t lane = 0; lane < kMaxLanes; ++lane) {
@@ -77,7 +91,7 @@ void metric_matrix(Metric metric, const Structures& structures, int n_threads, b
     const std::size_t n = first.back();
 
     std::vector<AtomPair> pairs;
-    std::vector<AtomPair> apart;  // pairs whose overlap vanishes
+    std::vector<std::vector<ColumnRun>> apart(structures.n_batch * n_atoms);
     for (std::size_t s = 0; s < structures.n_batch; ++s) {
         const double* positions = structures.positions + 3 * n_atoms * s;
         for (std::size_t a = 0; a < n_atoms; ++a) {
@@ -89,7 +103,8 @@ void metric_matrix(Metric metric, const Structures& structures, int n_threads, b
                 if (!vanishes) {
                     pairs.push_back(pair);
                 } else if (!zeroed) {
-                    apart.push_back(pair);
+                    append_columns(apart[s * n_atoms + a], first[b], first[b + 1]);
+                    append_columns(apart[s * n_atoms + b], first[a], first[a + 1]);
                 }
             }
         }
@@ -150,12 +165,12 @@ void metric_matrix(Metric metric, const Structures& structures, int n_threads, b
         }
     });
     parallel_for(apart.size(), n_threads, [&](std::size_t item, int) {
-        const AtomPair& pair = apart[item];
-        const auto n_a = static_cast<int>(first[pair.a + 1] - first[pair.a]);
-        const auto n_b = static_cast<int>(first[pair.b + 1] - first[pair.b]);
-        double* matrix = out + pair.structure * n * n;
-        kernels.stream_rows(nullptr, 0, n_a, n_b, matrix + first[pair.a] * n + first[pair.b], stride);
-        kernels.stream_rows(nullptr, 0, n_b, n_a, matrix + first[pair.b] * n + first[pair.a], stride);
+        const std::size_t s = item / n_atoms, a = item % n_atoms;
+        double* rows = out + s * n * n + first[a] * n;
+        for (const ColumnRun& run : apart[item]) {
+            kernels.stream_rows(nullptr, 0, static_cast<int>(first[a + 1] - first[a]),
+                                static_cast<int>(run.end - run.begin), rows + run.begin, stride);
+        }
     });
 }
 

@@ -151,12 +151,20 @@ static void transpose_block(const double* in, std::ptrdiff_t in_stride, int n_ro
 }
 
 // Copy rows past the caches: a matrix that exceeds them would first be read to be overwritten. Zeros
-// if `in` is null.
+// if `in` is null. The lines at both ends of a row belong to neighbouring blocks as well and have to
+// be read; asked for some rows ahead, they cost next to nothing instead of half of the time.
+constexpr int kRowsAhead = 8;
+
 static void stream_rows(const double* in, std::ptrdiff_t in_stride, int n_rows, int n_columns,
                         double* out, std::ptrdiff_t out_stride) {
     for (int i = 0; i < n_rows; ++i) {
         const double* source = in == nullptr ? nullptr : in + i * in_stride;
         double* target = out + i * out_stride;
+        if (i + kRowsAhead < n_rows) {
+            const double* ahead = target + kRowsAhead * out_stride;
+            __builtin_prefetch(ahead, 1);
+            __builtin_prefetch(ahead + n_columns - 1, 1);
+        }
         int j = 0;
         for (; j < n_columns && reinterpret_cast<std::size_t>(target + j) % sizeof(V) != 0; ++j) {
             target[j] = source == nullptr ? 0.0 : source[j];
