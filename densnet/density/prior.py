@@ -12,7 +12,7 @@ from scipy.special import erfc
 
 from densnet.basis import AtomicPrior, DensityBasis, Shell, primitive_norm
 from densnet.errors import UnknownElementError
-from densnet.integrals import density_on_points
+from densnet.integrals import density_and_gradient_on_points, density_on_points
 
 
 def atomic_prior(basis: DensityBasis, number: int) -> AtomicPrior:
@@ -93,6 +93,15 @@ def prior_density_on_points(
     """
     coefficients = prior_coefficients(basis, numbers)
     return density_on_points(prior_basis(basis), numbers, positions, coefficients, points)
+
+
+def prior_density_and_gradient_on_points(
+    basis: DensityBasis, numbers: ArrayLike, positions: ArrayLike, points: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return ρ_SAD (n_points,) and its gradient (n_points, 3); arguments as above."""
+    coefficients = prior_coefficients(basis, numbers)
+    atoms = prior_basis(basis)
+    return density_and_gradient_on_points(atoms, numbers, positions, coefficients, points)
 
 
 def prior_potential_on_points(

@@ -4,11 +4,12 @@ Orbitals are kept with the labels, so a density can be fitted again in any basis
 a second a frame, without another SCF.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pyscf import gto
+from pyscf import gto, lib
 
 from densnet.basis import DensityBasis
 from densnet.density import fit_difference_density, prior_basis, prior_coefficients
@@ -71,9 +72,36 @@ def project_densities(
     matrices = np.asarray(density_matrices, dtype=np.float64)
     rows, columns = np.tril_indices(matrices.shape[-1])
     packed = matrices[:, rows, columns] * np.where(rows == columns, 1.0, 2.0)
+    projection = np.empty((len(matrices), auxiliary.nao))
+    for block, integrals in three_centre_blocks(molecule, auxiliary):
+        projection[:, block] = packed @ integrals
+    return projection
+
+
+def coulomb_matrix(molecule: gto.Mole, auxiliary: gto.Mole, coefficients: ArrayLike) -> Array:
+    """Return (χ_p χ_q|ρ) of a density Σ_i c_i φ_i, (n_orbitals, n_orbitals), hartree.
+
+    Parameters
+    ----------
+    molecule, auxiliary : gto.Mole
+        As in :func:`project_densities`.
+    coefficients : (n_functions,) float64
+    """
+    c = np.asarray(coefficients, dtype=np.float64)
+    n = molecule.nao
+    packed = np.zeros(n * (n + 1) // 2)
+    for block, integrals in three_centre_blocks(molecule, auxiliary):
+        packed += integrals @ c[block]
+    return np.asarray(lib.unpack_tril(packed))
+
+
+def three_centre_blocks(
+    molecule: gto.Mole, auxiliary: gto.Mole
+) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+    """Yield some auxiliary functions and (χ_p χ_q|φ_i) of all pairs p ≥ q, (n_pairs, n)."""
     both = molecule + auxiliary
     offsets = auxiliary.ao_loc_nr()
-    projection = np.empty((len(matrices), offsets[-1]))
+    n_pairs = molecule.nao * (molecule.nao + 1) // 2
     first = 0
     while first < auxiliary.nbas:
         end = first + 1
@@ -82,9 +110,8 @@ def project_densities(
         shells = (0, molecule.nbas, 0, molecule.nbas, molecule.nbas + first, molecule.nbas + end)
         integrals = both.intor("int3c2e", aosym="s2ij", shls_slice=shells)
         block = slice(offsets[first], offsets[end])
-        projection[:, block] = packed @ integrals.reshape(packed.shape[1], -1)
+        yield block, integrals.reshape(n_pairs, -1)
         first = end
-    return projection
 
 
 @dataclass(frozen=True)

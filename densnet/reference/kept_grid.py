@@ -6,6 +6,7 @@ which is cheaper than from the density matrix by the ratio of basis functions to
 """
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -82,12 +83,34 @@ class KeptGridIntegrator(numint.NumInt):  # type: ignore[misc]
                 mol, grids, xc_code, dms, relativity, hermi, max_memory, verbose
             )
             return plain
+        return self.integrate(
+            mol, grids, xc_code, n_components, lambda points, ao: density_of(ao, orbitals)
+        )
+
+    def integrate(
+        self,
+        mol: gto.Mole,
+        grids: Any,
+        xc_code: str,
+        n_components: int,
+        density: Callable[[slice, NDArray[np.float64]], NDArray[np.float64]],
+    ) -> tuple[float, float, NDArray[np.float64]]:
+        """Electrons, exchange–correlation energy and potential matrix of any density.
+
+        Parameters
+        ----------
+        n_components : int
+            1 for LDA, 4 for GGA.
+        density : callable
+            From a slice of the grid and the orbital values there, (n_components, n_basis, n), to
+            the density and its gradient, (n_components, n).
+        """
         n_electrons = 0.0
         energy = 0.0
         matrix = np.zeros((mol.nao, mol.nao))
         for points, ao in self.blocks(mol, grids.coords, n_components):
             weights = grids.weights[points]
-            rho = density_of(ao, orbitals)
+            rho = density(points, ao)
             xc, potential = self.weighted_potential(xc_code, rho, weights)
             n_electrons += float(rho[0] @ weights)
             energy += float((rho[0] * weights) @ xc)
