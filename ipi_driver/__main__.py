@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from densnet.errors import DensnetError
+from densnet.errors import DensnetError, InputError
 from densnet.units import HARTREE_BOHR_MEV_ANGSTROM, HARTREE_EV
 from ipi_driver.checks import Template
 from ipi_driver.client import Driver, ExitCode
@@ -31,9 +31,8 @@ examples:
   densnet-driver ethanol -u NAME -n 32                i-PI without <batch_size>: 32 connections,
                                                       one model call for all beads
   densnet-driver ethanol -u a -u b --stay             two servers, and whoever comes after them
-  densnet-driver ethanol -u NAME --domain domain.json --domain-stop 1.5
-                                                      distance from the training set (made by
-                                                      `densnet ipi domain`) with every frame
+  densnet-driver ethanol -u NAME --domain-stop 1.5    stop half as far again from the training set
+                                                      as its farthest frame
   densnet-driver first -c second third -u NAME --spread-stop 0.3
                                                       the mean of three models, and their spread
 """
@@ -43,7 +42,8 @@ they are, `densnet ipi check input.xml` reads yours.
 
 extras, for <trajectory extra_type='…'>extras</trajectory>, in atomic units:
   dipole                               always
-  domain                               with --domain
+  domain                               distance from the training set, if the bundle or --domain
+                                       says where that lies
   force_spread energy_spread dipole_spread
                                        with --committee
   polarizability polar_tensors coefficients_id
@@ -135,7 +135,8 @@ def build_parser() -> argparse.ArgumentParser:
         "--domain",
         type=Path,
         metavar="FILE",
-        help="of `densnet ipi domain`: send each frame's distance from the training set",
+        help="of `densnet ipi domain`: another training set than the bundle's, from which the "
+        "distance of each frame is sent",
     )
     guard.add_argument(
         "--domain-stop",
@@ -230,7 +231,7 @@ def build_driver(args: argparse.Namespace, model: Model) -> Driver:
         spread_warning=args.spread_warning * 1e3 / HARTREE_BOHR_MEV_ANGSTROM,
         spread_stop=args.spread_stop * 1e3 / HARTREE_BOHR_MEV_ANGSTROM,
     )
-    domain = None if args.domain is None else Domain.load(args.domain, template.numbers)
+    domain = find_domain(args, model, template)
     logger.info(
         "model %s: %s, charge %d, %s, %d thread(s), first call %.1f ms",
         ", ".join([args.model, *args.committee]),
@@ -251,6 +252,25 @@ def build_driver(args: argparse.Namespace, model: Model) -> Driver:
         stay=args.stay,
         log_every=args.log_every,
     )
+
+
+def find_domain(args: argparse.Namespace, model: Model, template: Template) -> Domain | None:
+    """The training set that frames are compared with: the one named, else the bundle's.
+
+    A committee is its own measure.
+    """
+    if args.domain is not None:
+        return Domain.load(args.domain, template.numbers)
+    content = getattr(model, "domain", None)
+    if content is not None:
+        return Domain.from_bytes(content, template.numbers, f"the domain of {args.model}")
+    if args.domain_stop < float("inf"):
+        raise InputError(
+            "--domain-stop needs a training set to measure from, and "
+            + ("a committee has" if args.committee else "this bundle has")
+            + " none: make one with `densnet ipi domain` and name it with --domain"
+        )
+    return None
 
 
 if __name__ == "__main__":

@@ -7,11 +7,13 @@ training set gives it a mean and a covariance; the measure of a frame is its Mah
     d(x) = sqrt((x − m)ᵀ (C + ε tr(C)/n 1)⁻¹ (x − m) / n)
 
 over that of the farthest training frame. 1 is as far as any training frame, 2 is twice as far.
+Bundles carry the domain of their training set; ``densnet ipi domain`` makes one of any other.
 """
 
-import json
+import io
+import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +21,11 @@ from numpy.typing import NDArray
 
 from densnet.errors import DataError, InputError
 
-FORMAT = "densnet-domain"
 # Directions in which the training set hardly varies must not dominate the distance.
 RIDGE = 1e-3
 # Fewer frames do not determine the covariance of some tens of distances.
 FEWEST_FRAMES = 50
+_STORED = ("numbers", "mean", "whitening", "farthest")
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +46,10 @@ class Domain:
     mean: NDArray[np.float64]
     whitening: NDArray[np.float64]
     farthest: float
+    _describe: "Descriptor" = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_describe", Descriptor(self.numbers))
 
     def measure(self, positions: NDArray[np.float64]) -> NDArray[np.float64]:
         """Distances from the training set, in units of its farthest frame.
@@ -56,68 +62,95 @@ class Domain:
         -------
         (n_batch,) float64
         """
-        deviation = describe(self.numbers, positions) - self.mean
+        deviation = self._describe(positions) - self.mean
         return np.asarray(_distances(deviation @ self.whitening.T) / self.farthest)
 
-    def save(self, path: Path) -> None:
-        """Write as JSON."""
-        document = {
-            "format": FORMAT,
-            "numbers": self.numbers.tolist(),
-            "mean": self.mean.tolist(),
-            "whitening": self.whitening.tolist(),
-            "farthest": self.farthest,
-        }
-        path.write_text(json.dumps(document) + "\n", encoding="utf-8")
+    def to_bytes(self) -> bytes:
+        """The content of a domain file: npz, the whitening in single precision."""
+        buffer = io.BytesIO()
+        np.savez_compressed(
+            buffer,
+            numbers=self.numbers,
+            mean=self.mean,
+            whitening=self.whitening.astype(np.float32),
+            farthest=self.farthest,
+        )
+        return buffer.getvalue()
 
     @classmethod
-    def load(cls, path: Path, numbers: NDArray[np.int64]) -> "Domain":
-        """Read a domain and check that it is of this molecule.
+    def from_bytes(cls, content: bytes, numbers: NDArray[np.int64], source: str) -> "Domain":
+        """Read the content of a domain file and check that it is of this molecule.
+
+        Parameters
+        ----------
+        content : bytes
+        numbers : (n_atoms,) int64
+        source : str
+            Named in errors.
 
         Raises
         ------
         InputError
-            If the file is missing or of another molecule.
+            If it is of another molecule.
         DataError
-            If it is damaged.
+            If it is damaged, or something else.
         """
         try:
-            document = json.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError(f"{path} cannot be read: {error.strerror}") from error
-        except ValueError as error:
-            raise DataError(f"{path} is damaged: {error}") from error
-        if not isinstance(document, dict) or document.get("format") != FORMAT:
-            raise DataError(f"{path} is not a domain file; make one with `densnet ipi domain`")
-        if document["numbers"] != numbers.tolist():
-            raise InputError(f"{path} is the domain of another molecule than the model's")
+            with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+                document = {name: stored[name] for name in _STORED}
+        except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+            raise DataError(
+                f"{source} is damaged or not a domain file ({error}); make one with "
+                "`densnet ipi domain`"
+            ) from error
+        if document["numbers"].tolist() != numbers.tolist():
+            raise InputError(f"{source} is the domain of another molecule than the model's")
         return cls(
             numbers,
-            np.array(document["mean"]),
-            np.array(document["whitening"]),
+            document["mean"],
+            document["whitening"].astype(np.float64),
             float(document["farthest"]),
         )
 
+    @classmethod
+    def load(cls, path: Path, numbers: NDArray[np.int64]) -> "Domain":
+        """Read a domain file; see :meth:`from_bytes`."""
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise InputError(f"{path} cannot be read: {error.strerror}") from error
+        return cls.from_bytes(content, numbers, str(path))
 
-def describe(numbers: NDArray[np.int64], positions: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Inverse distances, sorted within each pair of elements.
+
+class Descriptor:
+    """Inverse distances sorted within each pair of elements, for one list of atoms.
 
     Parameters
     ----------
     numbers : (n_atoms,) int64
-    positions : (n_batch, n_atoms, 3) float64, bohr
-
-    Returns
-    -------
-    (n_batch, n_atoms (n_atoms − 1)/2) float64, 1/bohr
     """
-    first, second = np.triu_indices(len(numbers), k=1)
-    inverse = 1.0 / np.linalg.norm(positions[:, first] - positions[:, second], axis=2)
-    low = np.minimum(numbers[first], numbers[second])
-    high = np.maximum(numbers[first], numbers[second])
-    kinds = low * 1000 + high
-    parts = [np.sort(inverse[:, kinds == kind], axis=1) for kind in np.unique(kinds)]
-    return np.concatenate(parts, axis=1)
+
+    def __init__(self, numbers: NDArray[np.int64]) -> None:
+        first, second = np.triu_indices(len(numbers), k=1)
+        low = np.minimum(numbers[first], numbers[second])
+        high = np.maximum(numbers[first], numbers[second])
+        kinds = low * 1000 + high
+        order = np.argsort(kinds, kind="stable")
+        self._first, self._second = first[order], second[order]
+        _, sizes = np.unique(kinds, return_counts=True)
+        ends = np.cumsum(sizes)
+        # Pairs of a kind that has only one need no sorting.
+        self._ranges = [
+            slice(end - size, end) for size, end in zip(sizes, ends, strict=True) if size > 1
+        ]
+
+    def __call__(self, positions: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n_batch, n_atoms, 3) bohr to (n_batch, n_atoms (n_atoms − 1)/2), 1/bohr."""
+        separation = positions[:, self._first] - positions[:, self._second]
+        inverse = 1.0 / np.sqrt((separation * separation).sum(axis=2))
+        for pairs in self._ranges:
+            inverse[:, pairs].sort(axis=1)
+        return np.asarray(inverse)
 
 
 def fit_domain(numbers: Sequence[int], positions: NDArray[np.float64]) -> Domain:
@@ -138,7 +171,7 @@ def fit_domain(numbers: Sequence[int], positions: NDArray[np.float64]) -> Domain
             f"{len(positions)} frames do not describe a training set; at least {FEWEST_FRAMES}"
         )
     z = np.array(numbers, dtype=np.int64)
-    features = describe(z, positions)
+    features = Descriptor(z)(positions)
     mean = features.mean(axis=0)
     covariance = np.cov(features.T)
     n_features = len(mean)

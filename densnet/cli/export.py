@@ -8,8 +8,9 @@ from densnet.cli.output import add_json_option, write_json
 
 HELP = """\
 Write a trained model as a bundle: TorchScript with forces, dipole and density, a manifest with the
-SHA-256 of every file, and stored predictions that each load is checked against. The bundle is
-loaded and verified before the command ends.
+SHA-256 of every file, stored predictions that each load is checked against, and where the training
+set lies, so that drivers can tell how far from it a frame is. The bundle is loaded and verified
+before the command ends.
 
 examples:
   densnet export runs/ethanol/model.ckpt --data ethanol.h5 --name ethanol --output ethanol-bundle
@@ -42,9 +43,11 @@ def run(args: argparse.Namespace) -> int:
     from densnet.data.store import FrameFile
     from densnet.errors import InputError
     from densnet.export.bundle import Provenance, export_bundle
+    from densnet.export.contents import DOMAIN
     from densnet.export.runtime import load_model
     from densnet.models.io import model_from_dict
     from densnet.training.checkpoint import load_checkpoint
+    from ipi_driver.domain import FEWEST_FRAMES, fit_domain
 
     if not args.model.is_file():
         raise InputError(f"{args.model}: no such file; densnet train writes model.ckpt at its end")
@@ -62,7 +65,16 @@ def run(args: argparse.Namespace) -> int:
         training_sha256=hashlib.sha256(args.data.read_bytes()).hexdigest(),
         accuracy=accuracy,
     )
-    export_bundle(model, basis, provenance, args.output)
+    attachments = {}
+    if len(frames.positions) < FEWEST_FRAMES:
+        Console(stderr=True).print(
+            f"{len(frames.positions)} training frames are too few to say where the training set "
+            "lies: drivers will not tell how far from it a frame is"
+        )
+    else:
+        domain = fit_domain(frames.numbers.tolist(), frames.positions)
+        attachments[DOMAIN] = domain.to_bytes()
+    export_bundle(model, basis, provenance, args.output, attachments)
     loaded = load_model(args.output)
     size = sum(f.stat().st_size for f in [args.output, *args.output.glob("*")] if f.is_file())
     Console().print(f"{args.output}: verified, {size / 1e6:.1f} MB, SHA-256 {loaded.sha256}")

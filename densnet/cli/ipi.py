@@ -31,10 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     template = actions.add_parser("template", help="list the templates, or copy one")
     template.add_argument("name", nargs="?", help="one of the list")
     template.add_argument("--output", type=Path, default=Path(), help="folder; default here")
-    domain = actions.add_parser("domain", help="learn where a training set lies, for the driver")
+    domain = actions.add_parser(
+        "domain", help="learn where another training set lies than the bundle's, for the driver"
+    )
     domain.add_argument("labels", type=Path, help="HDF5 file of labelled frames")
     domain.add_argument("--tag", default="train", help="frames to take; default train")
-    domain.add_argument("--output", type=Path, default=Path("domain.json"))
+    domain.add_argument("--output", type=Path, default=Path("domain.npz"))
     actions.add_parser("pes-path", help="print the path of the potential for i-PI's own driver")
 
 
@@ -69,7 +71,7 @@ def write_domain(labels: Path, tag: str, output: Path) -> int:
 
     frames = FrameFile.read(labels, require=(), select={"tag": tag})
     domain = fit_domain(frames.numbers.tolist(), frames.positions)
-    domain.save(output)
+    output.write_bytes(domain.to_bytes())
     print(f"{output}: {len(frames.positions)} frames, {len(domain.mean)} distances")
     return 0
 

@@ -56,7 +56,13 @@ class Provenance:
     accuracy: Mapping[str, Any]
 
 
-def export_bundle(model: DensNet, basis: DensityBasis, provenance: Provenance, path: Path) -> None:
+def export_bundle(
+    model: DensNet,
+    basis: DensityBasis,
+    provenance: Provenance,
+    path: Path,
+    attachments: Mapping[str, bytes] | None = None,
+) -> None:
     """Script a model in float64 and write it with everything that its users need to trust it.
 
     Parameters
@@ -67,6 +73,8 @@ def export_bundle(model: DensNet, basis: DensityBasis, provenance: Provenance, p
     provenance : Provenance
     path : Path
         A folder, or a zip.
+    attachments : mapping of str to bytes
+        More files, listed and hashed in the manifest like the rest.
 
     Raises
     ------
@@ -125,6 +133,7 @@ def export_bundle(model: DensNet, basis: DensityBasis, provenance: Provenance, p
         PROBES: probes(runnable, exact, provenance.numbers, relaxed),
         BASIS: (json.dumps(basis.to_dict(), indent=1) + "\n").encode(),
         WEIGHTS: weights_file(model),
+        **(attachments or {}),
     }
     write_contents(path, manifest, files)
 

@@ -16,6 +16,8 @@ MODEL: Final = "model.pt"
 PROBES: Final = "probes.npz"
 BASIS: Final = "basis.json"
 WEIGHTS: Final = "weights.npz"
+# Where the training set lies; ``ipi_driver.domain`` knows the content. Not in every bundle.
+DOMAIN: Final = "domain.npz"
 
 
 def find_bundle(name_or_path: str | Path) -> Path:

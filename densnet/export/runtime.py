@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from densnet.basis import DensityBasis
 from densnet.errors import BundleError, InputError, NonFiniteError, UnknownElementError
-from densnet.export.contents import BASIS, MODEL, PROBES, find_bundle, read_contents
+from densnet.export.contents import BASIS, DOMAIN, MODEL, PROBES, find_bundle, read_contents
 from densnet.nn.graph import COMPLETE_GRAPH_ATOMS, Graph, complete_graph, neighbour_graph
 from densnet.nn.precision import set_precision
 
@@ -79,6 +79,8 @@ class Model:
         Of the coefficients.
     sha256 : str
         Identity of the bundle.
+    domain : bytes or None
+        Where its training set lies, for :class:`ipi_driver.domain.Domain`.
     """
 
     def __init__(
@@ -87,10 +89,12 @@ class Model:
         manifest: dict[str, Any],
         basis: DensityBasis,
         sha256: str,
+        domain: bytes | None = None,
     ) -> None:
         self.manifest = manifest
         self.basis = basis
         self.sha256 = sha256
+        self.domain = domain
         self._module = module
         self._species = {int(z): s for s, z in enumerate(manifest["elements"])}
         self._graphs: dict[tuple[int, int], Graph] = {}
@@ -258,7 +262,7 @@ def load_model(
     for parameter in module.parameters():
         parameter.requires_grad_(False)
     basis = DensityBasis.from_dict(json.loads(files[BASIS]))
-    model = Model(module, manifest, basis, sha256)
+    model = Model(module, manifest, basis, sha256, files.get(DOMAIN))
     check_probes(model, files[PROBES], PROBE_TOLERANCE[dtype], path)
     for _ in range(WARM_UP_CALLS):
         model.evaluate(

@@ -47,7 +47,7 @@ def test_check_reports_what_is_dangerous(
 def test_the_domain_of_the_training_frames_is_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = tmp_path / "domain.json"
+    path = tmp_path / "domain.npz"
     assert main(["ipi", "domain", str(LABELS), "--output", str(path)]) == 0
     assert "36 distances" in capsys.readouterr().out
     assert path.is_file()

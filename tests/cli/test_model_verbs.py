@@ -11,6 +11,7 @@ from densnet.export.rebuild import rebuild_model
 from densnet.export.runtime import load_model
 from densnet.models.io import model_to_dict
 from densnet.training.checkpoint import save_checkpoint
+from ipi_driver.domain import Domain
 from tests.tolerances import SYMMETRY
 
 LABELS = Path(__file__).parents[2] / "examples" / "01_ethanol" / "ethanol.h5"
@@ -58,6 +59,9 @@ def test_an_exported_checkpoint_predicts_as_the_shipped_model(checkpoint, tmp_pa
         atol=SYMMETRY,
     )
     assert first.manifest["level"]["xc"] == "pbe"
+    # It brings the domain of its training set, whose equilibrium geometry lies inside.
+    domain = Domain.from_bytes(first.domain, numbers, "the bundle's domain")
+    assert domain.measure(positions[None])[0] < 1.0
 
 
 def test_a_response_map_is_trained_exported_and_evaluated(checkpoint, tmp_path, capsys):

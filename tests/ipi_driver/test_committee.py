@@ -11,9 +11,8 @@ import torch
 
 from densnet.errors import InputError
 from densnet.export.bundle import Provenance, export_bundle
-from densnet.export.contents import find_bundle
+from densnet.export.rebuild import rebuild_model
 from densnet.export.runtime import load_model
-from densnet.models.io import model_from_dict
 from ipi_driver.__main__ import load_bundle
 from ipi_driver.checks import Template
 from ipi_driver.committee import Committee
@@ -123,22 +122,9 @@ def test_disputed_frames_are_counted_and_can_end_the_run(
 @pytest.fixture(scope="module")
 def second_member(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The shipped model with other weights, exported as any trained model is."""
-    path = find_bundle("ethanol")
-    extra = {"config.json": "", "basis.json": ""}
-    torch.jit.load(path / "model.pt", _extra_files=extra)
     shipped = load_model("ethanol")
+    model, basis = rebuild_model("ethanol")
     generator = torch.Generator().manual_seed(4)
-    with np.load(path / "weights.npz", allow_pickle=False) as stored:
-        weights = {name: torch.from_numpy(stored[name]) for name in stored.files}
-    model, basis = model_from_dict(
-        {
-            "format": 1,
-            "config": extra["config.json"],
-            "basis": extra["basis.json"],
-            "n_neighbours": shipped.manifest["n_neighbours"],
-            "weights": weights,
-        }
-    )
     with torch.no_grad():
         for parameter in model.parameters():
             noise = torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from densnet.errors import DataError, InputError
-from ipi_driver.domain import Domain, describe, fit_domain
-from tests.ipi_driver.elastic_ethanol import NUMBERS, POSITIONS
+from ipi_driver.__main__ import build_parser, find_domain
+from ipi_driver.checks import Template
+from ipi_driver.domain import Descriptor, Domain, fit_domain
+from tests.ipi_driver.elastic_ethanol import NUMBERS, POSITIONS, ElasticEthanol
 
 
 @pytest.fixture
@@ -25,9 +27,12 @@ def test_the_descriptor_ignores_orientation_and_the_exchange_of_equal_atoms(
 ) -> None:
     rotation, _ = np.linalg.qr(rng.normal(size=(3, 3)))
     moved = (POSITIONS @ rotation.T + 3.0)[[0, 1, 2, 5, 3, 8, 7, 6, 4]]
-    np.testing.assert_allclose(
-        describe(NUMBERS, moved[None]), describe(NUMBERS, POSITIONS[None]), atol=1e-13
-    )
+    describe = Descriptor(NUMBERS)
+    np.testing.assert_allclose(describe(moved[None]), describe(POSITIONS[None]), atol=1e-13)
+    # All 36 distances are there, whatever their order.
+    distances = np.linalg.norm(POSITIONS[:, None] - POSITIONS[None], axis=2)
+    inverse = 1.0 / distances[np.triu_indices(9, k=1)]
+    np.testing.assert_allclose(np.sort(describe(POSITIONS[None])[0]), np.sort(inverse), rtol=1e-13)
 
 
 def test_training_frames_are_inside_and_the_farthest_is_one(
@@ -51,19 +56,47 @@ def test_new_frames_of_the_same_kind_are_near_and_others_far(
 
 
 def test_a_domain_survives_the_disk(domain: Domain, training: np.ndarray, tmp_path: Path) -> None:
-    path = tmp_path / "domain.json"
-    domain.save(path)
-    np.testing.assert_array_equal(
-        Domain.load(path, NUMBERS).measure(training), domain.measure(training)
+    path = tmp_path / "domain.npz"
+    path.write_bytes(domain.to_bytes())
+    # The whitening is stored in single precision.
+    np.testing.assert_allclose(
+        Domain.load(path, NUMBERS).measure(training), domain.measure(training), rtol=1e-5
     )
     with pytest.raises(InputError, match="another molecule"):
         Domain.load(path, NUMBERS[:8])
-    path.write_text(path.read_text()[:50])
+    path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(DataError, match="damaged"):
         Domain.load(path, NUMBERS)
-    path.write_text("{}")
+    np.savez(path, mean=domain.mean)
     with pytest.raises(DataError, match="densnet ipi domain"):
         Domain.load(path, NUMBERS)
+
+
+def test_a_bundle_brings_its_domain_and_another_can_be_named(
+    domain: Domain, training: np.ndarray, tmp_path: Path
+) -> None:
+    class Bundle(ElasticEthanol):
+        domain: bytes | None = None
+
+    model = Bundle()
+    template = Template.from_manifest(model.manifest)
+
+    def found(*options: str) -> Domain | None:
+        arguments = ["elastic", "--unix", "nobody", *options]
+        return find_domain(build_parser().parse_args(arguments), model, template)
+
+    assert found() is None
+    with pytest.raises(InputError, match="densnet ipi domain"):
+        found("--domain-stop", "2")
+    model.domain = domain.to_bytes()
+    own = found("--domain-stop", "2")
+    assert own is not None
+    assert own.farthest == domain.farthest
+    wider = fit_domain(NUMBERS.tolist(), 1.2 * training)
+    (tmp_path / "wider.npz").write_bytes(wider.to_bytes())
+    other = found("--domain", str(tmp_path / "wider.npz"))
+    assert other is not None
+    assert other.farthest == wider.farthest
 
 
 def test_too_few_frames_are_refused(training: np.ndarray) -> None:
