@@ -8,9 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from densnet.simulate.processes import find_program, quiet_environment
+from densnet.spectra.ipi_extras import load_polarizability
+from densnet.spectra.ipi_xyz import load_xyz
 from tests.ipi_driver import elastic_ethanol
 
 ROOT = Path(__file__).parents[2]
@@ -95,6 +98,29 @@ def test_an_infrared_segment_starts_from_a_thermalised_checkpoint(tmp_path: Path
     run_template(inputs / "ir-segment.xml", tmp_path)
     rows = (tmp_path / "ir-segment.dipole_0").read_text()
     assert "Step:           0" in rows
+
+
+def test_polarizabilities_come_at_a_stride_from_the_second_driver(tmp_path: Path) -> None:
+    name = "zero-weight-properties.xml"
+    text = (TEMPLATES[0].parent / name).read_text()
+    first, second = "<parameters>{ elements: C C O H H H H H H, charge: 0 }", "charge: 0,"
+    head, _, tail = text.rpartition(first)
+    text = f"{head}{first.replace('charge: 0', second + ' properties: polarizability')}{tail}"
+    text = text.replace("stride='50' extra_type='dipole'", "stride='2' extra_type='polarizability'")
+    # Positions beside them, as many steps.
+    text = text.replace("filename='pos' stride='100'", "filename='pos' stride='2'")
+    changed = tmp_path / "changed"
+    changed.mkdir()
+    (changed / name).write_text(text)
+    shutil.copy(TEMPLATES[0].with_name("ethanol.xyz"), changed)
+    run_template(changed / name, tmp_path)
+    prefix = name.removesuffix(".xml")
+    found = load_polarizability(next(tmp_path.glob(f"{prefix}.properties*")))
+    positions = load_xyz(tmp_path / f"{prefix}.pos_0.xyz", "positions").rows
+    assert found.steps.tolist() == positions.steps.tolist() == [0, 2]
+    # The xyz has six digits.
+    expected = np.einsum("tix,tiy->txy", positions.values, positions.values)
+    np.testing.assert_allclose(found.values, expected, atol=1e-3)
 
 
 def test_a_frame_that_the_guard_refuses_ends_the_run_with_a_restart(tmp_path: Path) -> None:
