@@ -38,6 +38,9 @@ LAST_RETRY_S = 1.0
 # After the first request of several connections: how long the others may take to follow. i-PI
 # dispatches a bead in about 0.05 ms.
 GATHER_S = 0.0005
+# Whoever took no part in this many model calls asks rarely, as the socket of a force of weight 0
+# does, and is not waited for. One call may go without a late one of many.
+GATHER_CALLS = 2
 # i-PI dispatches the next step within milliseconds of the last.
 GOODBYE_S = 0.8
 
@@ -124,6 +127,7 @@ class Driver:
         self._poller = select.poll()
         self._poller.register(self._wake_receive, select.POLLIN)
         self._by_descriptor: dict[int, Connection] = {}
+        self._calls = 0
 
     def run(self) -> ExitCode:
         """Serve until every server has said EXIT, a signal arrives, or something is wrong."""
@@ -207,6 +211,7 @@ class Driver:
             self._witness.watch(place.connection.socket)
             self._poller.register(place.connection, select.POLLIN)
             self._by_descriptor[place.connection.fileno()] = place.connection
+            place.connection.last_call = self._calls
             place.retry_s = FIRST_RETRY_S
             place.met_before = True
             greeting.add(place.endpoint)
@@ -247,8 +252,11 @@ class Driver:
         return bool(events)
 
     def _gather(self) -> None:
-        """Give the other connections the moment they need to ask as well."""
-        while not all(connection.wants_forces for connection in self._connections()):
+        """Give the connections that ask at every step the moment they need to ask as well."""
+        while any(
+            not c.wants_forces and c.last_call > self._calls - GATHER_CALLS
+            for c in self._connections()
+        ):
             if not self._poll(GATHER_S):
                 return
 
@@ -266,6 +274,9 @@ class Driver:
             return
         polarizability = any(POLARIZABILITY in _wanted(c) for c in connections)
         results = self._evaluator.evaluate(requests, polarizability=polarizability)
+        self._calls += 1
+        for connection in connections:
+            connection.last_call = self._calls
         domains = []
         for positions, result in zip(requests, results, strict=True):
             self._guard.check(positions, result)

@@ -113,6 +113,8 @@ class Connection:
         self.init: Init | None = None
         self.checked = False
         self.served = False
+        # Of the driver's model calls, the last that answered this connection.
+        self.last_call = 0
         self._decoder = Decoder(n_atoms, shared_memory=endpoint.shared_memory)
         self._segments: Segments | None = None
         self._socket = endpoint.connect()

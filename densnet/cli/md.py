@@ -79,6 +79,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=0,
         help="steps between velocities, for `densnet spectrum --vdos`; 0: none",
     )
+    files.add_argument(
+        "--polarizability-stride",
+        type=int,
+        default=0,
+        help="steps between polarizabilities, for `densnet spectrum --raman`, of a model that has "
+        "them; 0: none",
+    )
     machine = parser.add_argument_group("machine")
     machine.add_argument(
         "--processes", type=int, default=1, help="i-PI and driver pairs that share the replicas"
@@ -142,6 +149,7 @@ def settings_from(args: argparse.Namespace) -> Settings:
         dipole_stride=args.dipole_stride,
         position_stride=args.position_stride,
         velocity_stride=args.velocity_stride,
+        polarizability_stride=args.polarizability_stride,
         tau_fs=args.tau_fs,
         processes=args.processes,
         dtype=args.dtype,

@@ -69,12 +69,13 @@ def prune_checkpoints(directory: Path, kept: int = KEPT) -> None:
 
 
 def rows_reach(step: int, run: Path, segments: Sequence[Segment]) -> bool:
-    """Whether every dipole, position and velocity up to a step is on disk."""
+    """Whether every row up to a step is on disk."""
     for segment in segments:
         for names, stride in (
             (segment.dipole_files, segment.dipole_stride),
             (segment.position_files, segment.position_stride),
             (segment.velocity_files, segment.velocity_stride),
+            (segment.polarizability_files, segment.polarizability_stride),
         ):
             for name in names:
                 last = last_whole_step(run / name)

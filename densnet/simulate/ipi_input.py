@@ -14,6 +14,7 @@ from densnet.simulate.ensembles import Ensemble
 CHECKPOINT_STRIDE = 1000
 SAFE_STRIDE = 100
 PREFIX = "densnet"
+POLARIZABILITY = "polarizability"
 PROPERTY_STRIDE = 20
 # The table is what progress is read from: on disk every 200 steps.
 PROPERTY_FLUSH = 10
@@ -42,13 +43,13 @@ class Transport:
     address: str
     port: int = 0
 
-    def element(self, n_structures: int, parameters: str) -> str:
-        """The ``<ffsocket>`` element; `n_structures` go into one message."""
+    def element(self, name: str, n_structures: int, parameters: str) -> str:
+        """The ``<ffsocket>`` element of a force; `n_structures` go into one message."""
         mode = "inet" if self.port else "unix"
         port = f"\n    <port>{self.port}</port>" if self.port else ""
         batch = f"\n    <batch_size>{n_structures}</batch_size>" if n_structures > 1 else ""
         return (
-            f"<ffsocket name='densnet' mode='{mode}' pbc='False'>\n"
+            f"<ffsocket name='{name}' mode='{mode}' pbc='False'>\n"
             f"    <address>{self.address}</address>{port}\n"
             f"    <latency>1e-4</latency>\n"
             f"    <timeout>600</timeout>{batch}\n"
@@ -80,6 +81,10 @@ class StageInput:
         Steps between positions; 0 writes none.
     velocity_stride : int
         Steps between velocities, of the centroids for path integrals; 0 writes none.
+    polarizability_stride : int
+        Steps between polarizabilities; 0 writes none. They come from a second force of weight 0,
+        which i-PI evaluates only at the steps that write it; from the force itself, at every step,
+        where there are several beads, for then i-PI cannot write a second force's extras.
     spread : bool
         Whether a committee is served: its disagreement is written beside the properties.
     transport : Transport
@@ -103,6 +108,7 @@ class StageInput:
     dipole_stride: int = 4
     position_stride: int = 0
     velocity_stride: int = 0
+    polarizability_stride: int = 0
     spread: bool = False
     checkpoints: tuple[str, ...] = ()
 
@@ -131,6 +137,29 @@ class StageInput:
             return (self.output_file(replica, "vel.xyz"),)
         return self._bead_files(replica, "vel", ".xyz")
 
+    def polarizability_files(self, replica: int) -> tuple[str, ...]:
+        """File names of the polarizabilities; none if they are not written."""
+        if not self.polarizability_stride:
+            return ()
+        if self.beads == 1:
+            return (self.output_file(replica, POLARIZABILITY),)
+        return self._bead_files(replica, POLARIZABILITY, "")
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Names of the sockets that a driver has to know."""
+        second = self.properties_transport
+        return (self.transport.address, *([second.address] if second is not None else []))
+
+    @property
+    def properties_transport(self) -> Transport | None:
+        """The socket of the second force; None if there is none."""
+        if not self.polarizability_stride or self.beads > 1:
+            return None
+        port = self.transport.port + 1 if self.transport.port else 0
+        address = self.transport.address
+        return Transport(address if port else f"{address}-properties", port)
+
     def _bead_files(self, replica: int, name: str, suffix: str) -> tuple[str, ...]:
         width = len(str(self.beads - 1))
         return tuple(
@@ -145,7 +174,13 @@ class StageInput:
         systems = "\n  ".join(self._system(replica) for replica in range(self.n_replicas))
         # Threads let the systems share a batch; one system needs none and is faster without.
         threading = "True" if self.n_replicas > 1 else "False"
-        transport = self.transport.element(self.n_replicas * self.beads, self.parameters)
+        n_structures = self.n_replicas * self.beads
+        asking = self._with_polarizability(self.parameters)
+        second = self.properties_transport
+        parameters = asking if self.polarizability_stride and second is None else self.parameters
+        transport = self.transport.element("densnet", n_structures, parameters)
+        if second is not None:
+            transport += "\n  " + second.element("properties", n_structures, asking)
         return (
             f"<simulation verbosity='medium' safe_stride='{SAFE_STRIDE}' threading='{threading}' "
             "floatformat='%24.16e'>\n"
@@ -156,6 +191,10 @@ class StageInput:
             f"  {systems}\n"
             "</simulation>\n"
         )
+
+    @staticmethod
+    def _with_polarizability(parameters: str) -> str:
+        return parameters.rstrip(" }") + f", properties: {POLARIZABILITY} }}"
 
     def _output(self) -> str:
         properties = PROPERTIES + (QUANTUM_PROPERTIES if self.beads > 1 else "")
@@ -169,6 +208,12 @@ class StageInput:
             ("dipole", self.dipole_stride, "extra_type='dipole'", "extras"),
             ("pos", self.position_stride, "format='xyz'", "positions{angstrom}"),
             ("vel", self.velocity_stride, "format='xyz'", velocities),
+            (
+                POLARIZABILITY,
+                self.polarizability_stride,
+                f"extra_type='{POLARIZABILITY}'",
+                "extras" if self.beads > 1 else "extras_component_raw(1)",
+            ),
             ("spread", PROPERTY_STRIDE * self.spread, "extra_type='force_spread'", "extras"),
         ):
             if stride:
@@ -189,10 +234,15 @@ class StageInput:
         motion = self.ensemble.motion(
             self.timestep_fs, self.tau_fs, self.beads, self.temperature_kelvin
         )
+        second = (
+            "<force forcefield='properties' weight='0'/>"
+            if self.properties_transport is not None
+            else ""
+        )
         return (
             f"<system{attribute}>\n"
             f"  {self._initialize(replica)}\n"
-            "  <forces><force forcefield='densnet'/></forces>\n"
+            f"  <forces><force forcefield='densnet'/>{second}</forces>\n"
             "  <ensemble><temperature units='kelvin'>"
             f"{self.temperature_kelvin:.10g}</temperature></ensemble>{normal_modes}\n"
             f"  {motion}\n"

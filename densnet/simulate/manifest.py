@@ -57,6 +57,10 @@ class Segment:
         Steps between velocities; 0 if there are none.
     velocity_files : tuple of str
         xyz in atomic units, of the atoms or, for path integrals, of their centroids: one file.
+    polarizability_stride : int
+        Steps between polarizabilities; 0 if there are none.
+    polarizability_files : tuple of str
+        bohr³, one a bead.
     """
 
     name: str
@@ -73,6 +77,8 @@ class Segment:
     position_files: tuple[str, ...] = ()
     velocity_stride: int = 0
     velocity_files: tuple[str, ...] = ()
+    polarizability_stride: int = 0
+    polarizability_files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -169,6 +175,5 @@ class RunManifest:
 
 
 def _segment(entry: dict[str, Any]) -> Segment:
-    keys = ("dipole_files", "position_files", "velocity_files")
-    names: dict[str, Any] = {key: tuple(entry[key]) for key in keys if key in entry}
+    names = {key: tuple(value) for key, value in entry.items() if key.endswith("_files")}
     return Segment(**(entry | names))

@@ -63,8 +63,8 @@ class Settings:
     beads : int
     thermalise_steps : int
         Langevin steps before production; 0 starts from the template with thermal velocities.
-    dipole_stride, position_stride, velocity_stride : int
-        Steps between dipoles, between positions and between velocities; 0 writes none.
+    dipole_stride, position_stride, velocity_stride, polarizability_stride : int
+        Steps between dipoles, positions, velocities and polarizabilities; 0 writes none.
     tau_fs : float or None
         Time constant of the thermostat; the ensemble's own if None.
     processes : int
@@ -89,6 +89,7 @@ class Settings:
     dipole_stride: int = 4
     position_stride: int = 0
     velocity_stride: int = 0
+    polarizability_stride: int = 0
     tau_fs: float | None = None
     processes: int = 1
     dtype: str = "float32"
@@ -100,7 +101,7 @@ class Settings:
         for name in ("steps", "replicas", "beads", "processes", "threads"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, got {getattr(self, name)}")
-        strides = ("dipole_stride", "position_stride", "velocity_stride")
+        strides = [f.name for f in fields(self) if f.name.endswith("_stride")]
         for name in ("thermalise_steps", *strides, "seed"):
             if getattr(self, name) < 0:
                 raise InputError(f"{name} must not be negative, got {getattr(self, name)}")
@@ -187,6 +188,8 @@ class Stage:
                 position_files=self._paths(stage.position_files(replica)),
                 velocity_stride=stage.velocity_stride,
                 velocity_files=self._paths(stage.velocity_files(replica)),
+                polarizability_stride=stage.polarizability_stride,
+                polarizability_files=self._paths(stage.polarizability_files(replica)),
             )
             for replica in range(stage.n_replicas)
         ]
@@ -225,10 +228,11 @@ def _group_stages(
     if settings.thermalise_steps:
         gentle = ENSEMBLES["nvt-langevin"] if settings.beads == 1 else ENSEMBLES["pimd-pile-l"]
         plan.append(("thermalise", gentle, settings.thermalise_steps, THERMALISE_TAU_FS, False))
-    rows = settings.dipole_stride or settings.velocity_stride
+    rows = settings.dipole_stride + settings.velocity_stride + settings.polarizability_stride
     spectral = ensemble.nuclei != "static" and rows > 0
     plan.append((settings.ensemble, ensemble, settings.steps, settings.tau_fs, spectral))
     for number, (name, motion, steps, tau_fs, use) in enumerate(plan, start=1):
+        written = name != "thermalise"
         stage_directory = f"{number:02d}_{name}{suffix}"
         checkpoints = tuple(f"start_{replica:02d}.chk" for replica in range(size))
         stage = StageInput(
@@ -243,10 +247,11 @@ def _group_stages(
             transport=Transport(address),
             parameters=(f"{{ elements: {' '.join(molecule.symbols)}, charge: {molecule.charge} }}"),
             tau_fs=tau_fs,
-            dipole_stride=settings.dipole_stride if name != "thermalise" else 0,
-            position_stride=settings.position_stride if name != "thermalise" else 0,
-            velocity_stride=settings.velocity_stride if name != "thermalise" else 0,
-            spread=bool(settings.committee) and name != "thermalise",
+            dipole_stride=written * settings.dipole_stride,
+            position_stride=written * settings.position_stride,
+            velocity_stride=written * settings.velocity_stride,
+            polarizability_stride=written * settings.polarizability_stride,
+            spread=written and bool(settings.committee),
             checkpoints=checkpoints if previous else (),
         )
         stages.append(Stage(stage_directory, name, stage, previous, first, use))

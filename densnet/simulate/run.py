@@ -17,7 +17,7 @@ from densnet.simulate.follow import Follower, State
 from densnet.simulate.ipi_input import BOX_ANGSTROM
 from densnet.simulate.manifest import ModelRecord, RunManifest
 from densnet.simulate.plan import Molecule, Settings, Stage, plan_stages
-from densnet.simulate.processes import DriverProcess, Server
+from densnet.simulate.processes import DriverProcess, Server, remove_stale_socket
 from densnet.simulate.structure_files import split_checkpoint, write_xyz
 from densnet.units import HARTREE_MEV
 
@@ -231,11 +231,15 @@ class Group:
         self._followers = [
             Follower(self._directory / segment.properties_file) for segment in stage.segments()
         ]
-        address = stage.input.transport.address
-        self._server = Server(directory, input_name, address)
+        for address in stage.input.addresses:
+            remove_stale_socket(address)
+        self._server = Server(directory, input_name, stage.input.transport.address)
         self._server.start()
         if self._driver_program:
-            command = (*self._driver_program, *driver_arguments(self._settings, address))
+            command = (
+                *self._driver_program,
+                *driver_arguments(self._settings, stage.input.addresses),
+            )
             self._driver = DriverProcess(directory, command)
             self._driver.start()
 
@@ -268,9 +272,10 @@ def _advance_all(groups: Sequence[Group]) -> bool:
     return all(finished)
 
 
-def driver_arguments(settings: Settings, address: str) -> list[str]:
+def driver_arguments(settings: Settings, addresses: Sequence[str]) -> list[str]:
     """Arguments of ``densnet-driver`` for a stage."""
-    arguments = [settings.model, "--unix", address, "--log", "driver.log", "--log-every", "20000"]
+    sockets = [word for address in addresses for word in ("--unix", address)]
+    arguments = [settings.model, *sockets, "--log", "driver.log", "--log-every", "20000"]
     if settings.committee:
         arguments += ["--committee", *settings.committee]
     if settings.dtype != "float32":
@@ -298,7 +303,7 @@ def prepare_stage(stage: Stage, run_directory: Path, molecule: Molecule, setting
         split_checkpoint(source, [directory / name for name in stage.input.checkpoints])
     write_xyz(directory / "init.xyz", molecule.symbols, molecule.positions, BOX_ANGSTROM)
     (directory / "input.xml").write_text(stage.input.xml(), encoding="utf-8")
-    _write_script(directory, driver_arguments(settings, stage.input.transport.address))
+    _write_script(directory, driver_arguments(settings, stage.input.addresses))
     return "input.xml"
 
 

@@ -21,8 +21,9 @@ from densnet.simulate.plan import Molecule, Settings
 from densnet.simulate.processes import find_program, quiet_environment
 from densnet.simulate.run import Progress, continue_run, start_run
 from densnet.simulate.structure_files import write_xyz
+from densnet.spectra.ipi_xyz import load_xyz
 from densnet.spectra.run_directory import load_run
-from densnet.spectra.signals import load_signals
+from densnet.spectra.signals import load_rows, load_signals
 from densnet.units import HARTREE_MEV
 from tests.ipi_driver import elastic_ethanol
 from tests.ipi_driver.elastic_ethanol import CHARGES, NUMBERS, POSITIONS, SYMBOLS
@@ -179,6 +180,38 @@ def test_a_committee_moves_the_molecule_and_its_disagreement_is_written(tmp_path
         assert list(rows) == [0, 20, 40]
         # At rest the three springs agree; moving, the stiffer ones pull harder.
         assert 0.0 < rows[20][0] < 0.01
+
+
+@pytest.mark.parametrize(("beads", "replicas"), [(1, 1), (1, 2), (4, 1)])
+def test_polarizabilities_are_written_at_their_stride(
+    tmp_path: Path, beads: int, replicas: int
+) -> None:
+    settings = Settings(
+        "elastic",
+        ensemble="nve" if beads == 1 else "trpmd",
+        beads=beads,
+        replicas=replicas,
+        steps=60,
+        thermalise_steps=20,
+        position_stride=20,
+        polarizability_stride=20,
+    )
+    complete(settings, tmp_path / "run")
+    segments = load_run(tmp_path / "run")
+    assert len(segments) == replicas
+    for segment in segments:
+        found, _ = load_rows(segment, "polarizability")
+        assert found.steps.tolist() == [0, 20, 40, 60]
+        expected = np.mean(
+            [
+                np.einsum("tix,tiy->txy", r, r)
+                for path in segment.files["positions"]
+                for r in [load_xyz(path, "positions").rows.values]
+            ],
+            axis=0,
+        )
+        # The xyz has six digits.
+        np.testing.assert_allclose(found.values, expected, atol=1e-3)
 
 
 def test_dipoles_are_those_of_the_positions(
