@@ -74,7 +74,7 @@ def main() -> None:
         symbols, positions = tuple(elastic_ethanol.SYMBOLS), elastic_ethanol.POSITIONS
         molecule = Molecule("elastic", "0" * 64, symbols, numbers, positions, 0)
         model = elastic_ethanol.ElasticEthanol()
-        driver, name = (sys.executable, elastic_ethanol.__file__), "elastic"
+        driver, name = (sys.executable, elastic_ethanol.__file__), "elastic-together"
         os.environ["PYTHONPATH"] = str(ROOT)
     beta = 1.0 / (TEMPERATURE_KELVIN * KELVIN_HARTREE)
     omega = frequencies(model, molecule)

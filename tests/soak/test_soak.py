@@ -39,3 +39,8 @@ def test_drivers_killed_under_tcp_leave_the_trajectory_alone() -> None:
     )
     assert "3 drivers killed" in output
     assert "identical" in output
+
+
+def test_ring_polymers_have_the_kinetic_energy_of_quantum_mechanics() -> None:
+    arguments = ("--ensemble", "trpmd-gle", "--picoseconds", "0.2")
+    assert "harmonic estimate" in run("quantum_kinetic_energy.py", *arguments)
