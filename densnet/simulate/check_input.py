@@ -228,13 +228,16 @@ def _dipoles(document: Input) -> Iterator[Finding]:
     timestep = document.timestep_fs()
     for element, stride, _ in document.outputs():
         if (element.text or "").strip().startswith("extras"):
-            if element.get("extra_type", "raw").strip() == "raw":
+            kind = element.get("extra_type", "raw").strip()
+            if kind == "raw":
                 yield Finding(
                     "wrong",
                     _name(element),
                     "raw extras cannot be read as numbers; use extra_type='dipole'",
                 )
-            if timestep is not None and stride * timestep > LONGEST_DIPOLE_INTERVAL_FS:
+            # What spectra are made of; others are written as seldom as one likes.
+            spectral = kind in ("dipole", "polarizability")
+            if spectral and timestep is not None and stride * timestep > LONGEST_DIPOLE_INTERVAL_FS:
                 yield Finding(
                     "note",
                     _name(element),

@@ -6,6 +6,8 @@ import pytest
 
 from densnet.errors import InputError
 from densnet.simulate.check_input import check_input
+from densnet.simulate.plan import Settings, plan_stages
+from tests.simulate.test_plan import MOLECULE
 
 TEMPLATES = sorted((Path(__file__).parents[2] / "densnet" / "simulate" / "inputs").glob("*.xml"))
 
@@ -58,6 +60,23 @@ def test_the_templates_are_sound(path: Path) -> None:
 def test_a_trap_is_found(tmp_path: Path, old: str, new: str, severity: str, words: str) -> None:
     findings = check_input(changed(tmp_path, old, new))
     assert any(f.severity == severity and words in f.message for f in findings), findings
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Settings("elastic", replicas=3, velocity_stride=4, polarizability_stride=4),
+        Settings("elastic", ensemble="trpmd-gle", beads=32, polarizability_stride=4),
+        Settings("elastic", ensemble="pimd", beads=32, committee=("other",)),
+    ],
+    ids=lambda settings: settings.ensemble,
+)
+def test_inputs_that_densnet_md_writes_are_sound(tmp_path: Path, settings: Settings) -> None:
+    ((_, stage),) = plan_stages(settings, MOLECULE, tmp_path)
+    for name in ("init.xyz", *stage.input.checkpoints):
+        (tmp_path / name).write_text((TEMPLATES[0].parent / "ethanol.xyz").read_text())
+    (tmp_path / "input.xml").write_text(stage.input.xml())
+    assert check_input(tmp_path / "input.xml") == []
 
 
 def test_a_missing_checkpoint_is_found(tmp_path: Path) -> None:
