@@ -272,7 +272,7 @@ class Driver:
             requests.append(request.positions)
         if not requests:
             return
-        polarizability = any(POLARIZABILITY in _wanted(c) for c in connections)
+        polarizability = any(POLARIZABILITY in c.wanted for c in connections)
         results = self._evaluator.evaluate(requests, polarizability=polarizability)
         self._calls += 1
         for connection in connections:
@@ -300,7 +300,7 @@ class Driver:
         self, connection: Connection, result: Evaluation, domain: NDArray[np.float64] | None
     ) -> list[bytes]:
         """The JSON of every structure, with what the server's ``<parameters>`` ask for."""
-        wanted = _wanted(connection)
+        wanted = connection.wanted
         identities = None
         if COEFFICIENTS in wanted:
             if self._coefficients is None:
@@ -317,7 +317,8 @@ class Driver:
     def _check_first(self, connection: Connection, request: PositionData) -> None:
         if connection.init is not None:
             check_parameters(self._template, connection.init.parameters)
-            if POLARIZABILITY in _wanted(connection) and not self._evaluator.offers_polarizability:
+            connection.wanted = requested_properties(connection.init.parameters)
+            if POLARIZABILITY in connection.wanted and not self._evaluator.offers_polarizability:
                 raise InputError(
                     "the i-PI input asks for the polarizability; this model has no response to a "
                     "field: serve one trained with it, or take it out of `properties`"
@@ -357,8 +358,3 @@ class Driver:
                 "<port>) with this one; a socket file left by a killed server must be removed",
                 place.endpoint,
             )
-
-
-def _wanted(connection: Connection) -> frozenset[str]:
-    """What the server's ``<parameters>`` ask for beside the dipole."""
-    return requested_properties(connection.init.parameters if connection.init else {})

@@ -112,6 +112,8 @@ class Connection:
         self.request: PositionData | None = None
         self.init: Init | None = None
         self.checked = False
+        # Properties beside the dipole that the server's <parameters> ask for.
+        self.wanted: frozenset[str] = frozenset()
         self.served = False
         # Of the driver's model calls, the last that answered this connection.
         self.last_call = 0
