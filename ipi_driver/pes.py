@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from densnet.errors import DensnetError
 from ipi_driver.__main__ import load_bundle
 from ipi_driver.checks import Template, check_structure
+from ipi_driver.domain import Domain
 from ipi_driver.evaluate import Evaluator, Model
 from ipi_driver.extras import encode_extras
 from ipi_driver.guard import Guard, Limits
@@ -74,7 +75,13 @@ class DensnetDriver(Dummy_driver):  # type: ignore[misc]
     def _start(self, model: Model) -> None:
         self._template = Template.from_manifest(model.manifest)
         self._evaluator = Evaluator(model, self._template.numbers)
-        self._guard = Guard(self._template, Limits(), Path())
+        content = getattr(model, "domain", None)
+        domain = (
+            None
+            if content is None
+            else Domain.from_bytes(content, self._template.numbers, "the bundle's domain")
+        )
+        self._guard = Guard(self._template, Limits(), Path(), domain)
         self._checked = False
 
     def compute(
@@ -110,7 +117,8 @@ class DensnetDriver(Dummy_driver):  # type: ignore[misc]
             self._checked = True
         (evaluation,) = self._evaluator.evaluate([positions])
         self._guard.check(positions, evaluation)
-        extras = [text.decode("ascii") for text in encode_extras(evaluation)]
+        domain = self._guard.measure(positions)
+        extras = [text.decode("ascii") for text in encode_extras(evaluation, domain=domain)]
         return [
             (float(energy), forces, virial, text)
             for energy, forces, virial, text in zip(

@@ -66,6 +66,7 @@ class ElasticEthanol:
         self._rest = np.linalg.norm(POSITIONS[self._first] - POSITIONS[self._second], axis=1)
 
     offers_polarizability = True
+    domain: bytes | None = None
 
     @property
     def manifest(self) -> dict[str, Any]:

@@ -75,10 +75,7 @@ def test_a_domain_survives_the_disk(domain: Domain, training: np.ndarray, tmp_pa
 def test_a_bundle_brings_its_domain_and_another_can_be_named(
     domain: Domain, training: np.ndarray, tmp_path: Path
 ) -> None:
-    class Bundle(ElasticEthanol):
-        domain: bytes | None = None
-
-    model = Bundle()
+    model = ElasticEthanol()
     template = Template.from_manifest(model.manifest)
 
     def found(*options: str) -> Domain | None:

@@ -15,6 +15,7 @@ from densnet.simulate.ipi_input import BOX_ANGSTROM
 from densnet.simulate.processes import find_program, quiet_environment
 from densnet.simulate.structure_files import write_xyz
 from densnet.units import BOHR_ANGSTROM
+from ipi_driver.domain import fit_domain
 from tests.ipi_driver import elastic_pes
 from tests.ipi_driver.elastic_ethanol import CHARGES, NUMBERS, POSITIONS, SYMBOLS, ElasticEthanol
 from tests.ipi_driver.elastic_pes import ElasticDriver
@@ -61,6 +62,25 @@ def test_a_list_is_evaluated_in_one_call(rng: np.random.Generator) -> None:
         np.testing.assert_allclose(json.loads(extras)["dipole"], expected.dipole[k], atol=ROUNDING)
     energy, _, _, _ = driver(np.eye(3), frames[0])
     assert energy == pytest.approx(expected.energy[0], abs=ROUNDING)
+
+
+def test_a_bundle_that_knows_its_training_set_sends_the_distance_from_it(
+    rng: np.random.Generator,
+) -> None:
+    training = POSITIONS + rng.normal(scale=0.05, size=(100, 9, 3))
+
+    class KnowingDriver(ElasticDriver):
+        def load(self, *arguments: object) -> ElasticEthanol:
+            model = ElasticEthanol()
+            model.domain = fit_domain(NUMBERS.tolist(), training).to_bytes()
+            return model
+
+    driver = KnowingDriver("elastic")
+    distances = [
+        json.loads(extras)["domain"]
+        for _, _, _, extras in driver([np.eye(3)] * 2, [POSITIONS, 1.1 * POSITIONS])
+    ]
+    assert distances[0] < 1.0 < distances[1]
 
 
 def test_angstrom_is_refused() -> None:
