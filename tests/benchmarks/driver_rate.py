@@ -83,7 +83,7 @@ def step_ms(variant: str, beads: int, args: argparse.Namespace) -> float:
         driver = [*program, *stock, "-m", "custom", *options]
     if variant == "stock":
         xml = one_by_one(xml)
-    return time_run(xml, find_molecule(args.model), driver, address).step_ms
+    return time_run(xml, find_molecule(args.model), driver, address)
 
 
 def variants(beads: int, args: argparse.Namespace) -> list[str]:

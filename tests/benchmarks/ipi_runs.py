@@ -9,7 +9,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -25,24 +24,7 @@ from densnet.units import BOHR_ANGSTROM  # noqa: E402
 from tests.ipi_driver import elastic_ethanol  # noqa: E402
 
 TIMING = re.compile(r"Average timings at MD step\s+(\d+)\. t/step: (\S+)")
-IN_MODEL = re.compile(r"(\d+) model calls of \S+ structures and (\S+) ms")
 LONGEST_RUN_S = 1200.0
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a step took.
-
-    Parameters
-    ----------
-    step_ms : float
-        Median over stretches of 100 steps of i-PI's own time a step, the start left out.
-    model_ms : float
-        Of it, in the model: what densnet-driver writes to its log; 0 for other drivers.
-    """
-
-    step_ms: float
-    model_ms: float
 
 
 def address_of(variant: str, beads: int) -> str:
@@ -103,7 +85,7 @@ def absolute(name: str) -> str:
     return str(Path(name).resolve()) if Path(name).exists() else name
 
 
-def time_run(xml: str, molecule: Molecule, driver: Sequence[str], address: str) -> Cost:
+def time_run(xml: str, molecule: Molecule, driver: Sequence[str], address: str) -> float:
     """Run i-PI with a driver in a scratch directory, which holds init.xyz and template.xyz.
 
     Parameters
@@ -115,6 +97,12 @@ def time_run(xml: str, molecule: Molecule, driver: Sequence[str], address: str) 
         Command of the driver, started when i-PI listens.
     address : str
         Of the unix socket.
+
+    Returns
+    -------
+    float
+        Milliseconds: the median over stretches of 100 steps of i-PI's own time a step, the start
+        left out.
     """
     environment = {
         **quiet_environment(),
@@ -160,12 +148,4 @@ def time_run(xml: str, molecule: Molecule, driver: Sequence[str], address: str) 
                 f"{' '.join(driver)}: i-PI made no step; the driver said:\n"
                 + (directory / "driver.out").read_text()[-2000:]
             )
-        log = directory / "log"
-        found = IN_MODEL.search(log.read_text()) if log.is_file() else None
-    model_ms = int(found[1]) * float(found[2]) / steps_of(xml) if found else 0.0
-    return Cost(1e3 * statistics.median(times), model_ms)
-
-
-def steps_of(xml: str) -> int:
-    """Steps that an input asks for."""
-    return int(xml.split("<total_steps>")[1].split("<")[0])
+    return 1e3 * statistics.median(times)
