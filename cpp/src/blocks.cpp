@@ -81,8 +81,11 @@ void write_block(Metric metric, const VectorKernels& kernels, const CouplingLayo
                  BlockScratch& scratch) {
     // 1 / R^{2 l_high + 1}
     double far_power[kMaxOrder + 1];
-    far_power[0] = 1.0 / std::sqrt(squared_distance);
-    for (int l = 1; l <= kMaxOrder; ++l) far_power[l] = far_power[l - 1] / squared_distance;
+    if (metric == Metric::coulomb) {
+        const double inverse = 1.0 / squared_distance;
+        far_power[0] = std::sqrt(inverse);
+        for (int l = 1; l <= kMaxOrder; ++l) far_power[l] = far_power[l - 1] * inverse;
+    }
     for (std::size_t ga = 0; ga < a.groups.size(); ++ga) {
         for (std::size_t gb = 0; gb < b.groups.size(); ++gb) {
             const Group &x = a.groups[ga], &y = b.groups[gb];

@@ -24,6 +24,24 @@ AtomPair make_pair(std::size_t structure, std::size_t a, const double* position_
     return pair;
 }
 
+// Atom pairs ordered by the highest degrees of their functions: pairs that share a vector of coupled
+// harmonics need the same ones.
+class PairsByDegree {
+public:
+    void add(const AtomPair& pair, int l_a, int l_b) { pairs_[l_a][l_b].push_back(pair); }
+
+    std::vector<AtomPair> joined() const {
+        std::vector<AtomPair> all;
+        for (const auto& row : pairs_) {
+            for (const auto& pairs : row) all.insert(all.end(), pairs.begin(), pairs.end());
+        }
+        return all;
+    }
+
+private:
+    std::vector<AtomPair> pairs_[kMaxL + 1][kMaxL + 1];
+};
+
 // Columns of the rows of one atom where its overlap vanishes, neighbouring atoms as one run: long
 // writes past the caches are twice as fast as those of one block.
 struct ColumnRun {
@@ -90,18 +108,20 @@ void metric_matrix(Metric metric, const Structures& structures, int n_threads, b
     const auto first = first_functions(basis, structures.species, n_atoms);
     const std::size_t n = first.back();
 
-    std::vector<AtomPair> pairs;
+    PairsByDegree by_degree;
     std::vector<std::vector<ColumnRun>> apart(structures.n_batch * n_atoms);
     for (std::size_t s = 0; s < structures.n_batch; ++s) {
         const double* positions = structures.positions + 3 * n_atoms * s;
         for (std::size_t a = 0; a < n_atoms; ++a) {
+            const auto species_a = static_cast<int>(structures.species[a]);
             for (std::size_t b = 0; b < a; ++b) {
+                const auto species_b = static_cast<int>(structures.species[b]);
                 const AtomPair pair = make_pair(s, a, positions + 3 * a, b, positions + 3 * b);
-                const double reach =
-                    basis.pair(metric, structures.species[a], structures.species[b]).squared_reach;
+                const double reach = basis.pair(metric, species_a, species_b).squared_reach;
                 const bool vanishes = metric == Metric::overlap && pair.squared_distance > reach;
                 if (!vanishes) {
-                    pairs.push_back(pair);
+                    by_degree.add(pair, basis.species()[species_a].l_max,
+                                  basis.species()[species_b].l_max);
                 } else if (!zeroed) {
                     append_columns(apart[s * n_atoms + a], first[b], first[b + 1]);
                     append_columns(apart[s * n_atoms + b], first[a], first[a + 1]);
@@ -109,6 +129,7 @@ void metric_matrix(Metric metric, const Structures& structures, int n_threads, b
             }
         }
     }
+    const std::vector<AtomPair> pairs = by_degree.joined();
 
     const auto stride = static_cast<std::ptrdiff_t>(n);
     const bool streamed = structures.n_batch * n * n * sizeof(double) > kStreamedBytes &&
