@@ -41,6 +41,7 @@ def extensions() -> list[Pybind11Extension]:
         for name, folders in (
             ("densnet.integrals._kernel", ("src", "bindings")),
             ("densnet.nn._convolution", ("convolution",)),
+            ("densnet.export._engine", ("engine",)),
         )
     ]
 

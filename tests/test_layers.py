@@ -59,7 +59,7 @@ CONFINED = {
 }
 
 # Modules without a Python source.
-COMPILED = {"densnet.integrals._kernel"}
+COMPILED = {"densnet.integrals._kernel", "densnet.export._engine"}
 
 TORCH_FREE = {"densnet.units", "densnet.errors", "densnet.structure", "densnet.spectra"}
 

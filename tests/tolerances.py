@@ -13,6 +13,11 @@ ROUNDING_RELATIVE: Final = 1e-12
 # Single precision carries 7 digits; a network of a few layers loses one or two.
 SINGLE_RELATIVE: Final = 1e-5
 
+# The compiled engine against the model in Python: the same operations in another order, in float64
+# through some thirty products; in float32 relative to the largest element of each output.
+ENGINE_RELATIVE: Final = 1e-11
+ENGINE_SINGLE_RELATIVE: Final = 2e-4
+
 # --- constants ----------------------------------------------------------------------------------
 # CODATA 2010, 2014 and 2018 differ by at most 3e-8 in hartree, bohr and debye; the Boltzmann
 # constant, redefined in 2019, moved by 6e-7 against 2014 and 1e-6 against 2010.

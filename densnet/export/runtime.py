@@ -8,6 +8,9 @@
 
 import io
 import json
+import logging
+import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,12 +21,25 @@ from numpy.typing import ArrayLike, NDArray
 
 from densnet.basis import DensityBasis
 from densnet.errors import BundleError, InputError, NonFiniteError, UnknownElementError
-from densnet.export.contents import BASIS, DOMAIN, MODEL, PROBES, find_bundle, read_contents
+from densnet.export.contents import (
+    BASIS,
+    DOMAIN,
+    MODEL,
+    PROBES,
+    WEIGHTS,
+    find_bundle,
+    read_contents,
+)
+from densnet.export.engine import Engine, EngineUnavailableError
+from densnet.models.config import ModelConfig
 from densnet.nn.graph import COMPLETE_GRAPH_ATOMS, Graph, complete_graph, neighbour_graph
 from densnet.nn.precision import set_precision
 
 Array = NDArray[np.float64]
 Precision = Literal["float32", "float64"]
+EvaluationPath = Literal["auto", "engine", "torchscript"]
+
+logger = logging.getLogger(__name__)
 
 WARM_UP_CALLS = 4
 # Largest error of a probe, relative to the largest element of that output. float64: the bundle is
@@ -72,8 +88,8 @@ class Model:
 
     Parameters
     ----------
-    module : torch.jit.ScriptModule
-        In the precision to be used.
+    module : torch.jit.ScriptModule or None
+        In the precision to be used; None if everything is left to the engine.
     manifest : dict
     basis : DensityBasis
         Of the coefficients.
@@ -81,21 +97,29 @@ class Model:
         Identity of the bundle.
     domain : bytes or None
         Where its training set lies, for :class:`ipi_driver.domain.Domain`.
+    engine : Engine or None
+        Evaluates everything but the response to a field, if given.
+    threads : int
+        Of the engine, which shares the structures of a batch among them.
     """
 
     def __init__(
         self,
-        module: torch.jit.ScriptModule,
+        module: torch.jit.ScriptModule | None,
         manifest: dict[str, Any],
         basis: DensityBasis,
         sha256: str,
         domain: bytes | None = None,
+        engine: Engine | None = None,
+        threads: int = 1,
     ) -> None:
         self.manifest = manifest
         self.basis = basis
         self.sha256 = sha256
         self.domain = domain
         self._module = module
+        self._engine = engine
+        self._threads = threads
         self._species = {int(z): s for s, z in enumerate(manifest["elements"])}
         self._graphs: dict[tuple[int, int], Graph] = {}
 
@@ -103,6 +127,11 @@ class Model:
     def name(self) -> str:
         """Name of the model."""
         return str(self.manifest["name"])
+
+    @property
+    def path(self) -> EvaluationPath:
+        """What evaluates the model, ``"engine"`` or ``"torchscript"``."""
+        return "torchscript" if self._engine is None else "engine"
 
     @property
     def cutoff(self) -> float:
@@ -161,32 +190,54 @@ class Model:
             )
         lattice = None if cell is None else np.asarray(cell, dtype=np.float64)
         n_batch, n_atoms, _ = r.shape
-        graph = self._graph(r, lattice)
-        arguments = (
-            torch.from_numpy(r.reshape(-1, 3)),
+        if self._engine is not None:
+            graph = None if lattice is None else neighbour_graph(r, self.cutoff, lattice)
+            output = self._engine.evaluate(species, r, graph, self._threads)
+        else:
+            output = self._scripted(r, species, lattice)
+        alpha = response = None
+        if polarizability:
+            alpha, response = self._response(r, species, lattice)
+        return Prediction(
+            energy=output["energy"],
+            forces=output["forces"].reshape(n_batch, n_atoms, 3),
+            virial=output["virial"],
+            dipole=output["dipole"],
+            coefficients=output["coefficients"].reshape(n_batch, -1),
+            charges=output["charges"].reshape(n_batch, n_atoms),
+            polarizability=alpha,
+            coefficient_response=response,
+        )
+
+    def _scripted(
+        self, positions: Array, species: NDArray[np.int64], cell: Array | None
+    ) -> Mapping[str, Array]:
+        assert self._module is not None
+        output = self._module(*self._arguments(positions, species, cell))
+        return {name: value.numpy() for name, value in output.items()}
+
+    def _response(
+        self, positions: Array, species: NDArray[np.int64], cell: Array | None
+    ) -> tuple[Array, Array]:
+        assert self._module is not None
+        to_field = self._module.response(*self._arguments(positions, species, cell))
+        by_field = to_field["coefficient_response"].numpy().reshape(3, len(positions), -1)
+        response = np.ascontiguousarray(by_field.transpose(1, 0, 2))
+        return to_field["polarizability"].numpy(), response
+
+    def _arguments(
+        self, positions: Array, species: NDArray[np.int64], cell: Array | None
+    ) -> tuple[Any, ...]:
+        graph = self._graph(positions, cell)
+        n_batch = len(positions)
+        return (
+            torch.from_numpy(positions.reshape(-1, 3)),
             torch.from_numpy(np.tile(species, n_batch)),
             graph.receivers,
             graph.senders,
             graph.shifts,
             graph.structure,
             n_batch,
-        )
-        output = self._module(*arguments)
-        alpha = response = None
-        if polarizability:
-            to_field = self._module.response(*arguments)
-            alpha = to_field["polarizability"].numpy()
-            by_field = to_field["coefficient_response"].numpy().reshape(3, n_batch, -1)
-            response = np.ascontiguousarray(by_field.transpose(1, 0, 2))
-        return Prediction(
-            energy=output["energy"].numpy(),
-            forces=output["forces"].numpy().reshape(n_batch, n_atoms, 3),
-            virial=output["virial"].numpy(),
-            dipole=output["dipole"].numpy(),
-            coefficients=output["coefficients"].numpy().reshape(n_batch, -1),
-            charges=output["charges"].numpy().reshape(n_batch, n_atoms),
-            polarizability=alpha,
-            coefficient_response=response,
         )
 
     def _checked(self, numbers: ArrayLike, positions: ArrayLike) -> tuple[Array, NDArray[np.int64]]:
@@ -224,7 +275,11 @@ class Model:
 
 
 def load_model(
-    name_or_path: str | Path, *, dtype: Precision = "float32", threads: int = 1
+    name_or_path: str | Path,
+    *,
+    dtype: Precision = "float32",
+    threads: int = 1,
+    path: EvaluationPath = "auto",
 ) -> Model:
     """Load a bundle: verify its files, set its precision, check it against its probes, warm it up.
 
@@ -235,35 +290,52 @@ def load_model(
     dtype : "float32" or "float64"
         Precision of the networks; distances, sums, energies and moments are float64 in both.
     threads : int
-        Threads of torch in this process. On small molecules one is fastest.
+        Threads of torch in this process, or of the engine, which shares the structures of a batch
+        among them. On one small molecule one is fastest.
+    path : "auto", "engine" or "torchscript"
+        What evaluates the model. "auto": the compiled engine, or, with a warning that says why,
+        TorchScript where there is no engine for the model or it misses the bundle's probes.
 
     Raises
     ------
     InputError
         If there is no such bundle.
     BundleError
-        If it is damaged, or does not reproduce its stored predictions.
+        If it is damaged, does not reproduce its stored predictions, or the engine was asked for
+        and cannot evaluate it.
     """
     if dtype not in PROBE_TOLERANCE:
         raise InputError(f"dtype must be 'float32' or 'float64', got {dtype!r}")
     if threads < 1:
         raise InputError(f"threads must be at least 1, got {threads}")
+    if path not in ("auto", "engine", "torchscript"):
+        raise InputError(f"path must be 'auto', 'engine' or 'torchscript', got {path!r}")
     torch.set_num_threads(threads)
-    path = find_bundle(name_or_path)
-    manifest, files, sha256 = read_contents(path)
-    try:
-        module = torch.jit.load(io.BytesIO(files[MODEL]), map_location="cpu")
-    except RuntimeError as error:
-        raise BundleError(
-            f"{path}: torch {torch.__version__} cannot read {MODEL}: {error}"
-        ) from error
-    module.eval()
-    set_precision(module, torch.float32 if dtype == "float32" else torch.float64)
-    for parameter in module.parameters():
-        parameter.requires_grad_(False)
+    place = find_bundle(name_or_path)
+    manifest, files, sha256 = read_contents(place)
     basis = DensityBasis.from_dict(json.loads(files[BASIS]))
-    model = Model(module, manifest, basis, sha256, files.get(DOMAIN))
-    check_probes(model, files[PROBES], PROBE_TOLERANCE[dtype], path)
+    domain = files.get(DOMAIN)
+
+    def model_on(engine: Engine | None) -> Model:
+        # The response to a field is TorchScript's in any case.
+        scripted = engine is None or manifest.get("polarizability", False)
+        module = load_module(files[MODEL], dtype, place) if scripted else None
+        model = Model(module, manifest, basis, sha256, domain, engine, threads)
+        check_probes(model, files[PROBES], PROBE_TOLERANCE[dtype], place)
+        return model
+
+    model = None
+    if path != "torchscript":
+        try:
+            model = model_on(load_engine(files, basis, dtype))
+        except (EngineUnavailableError, BundleError) as error:
+            if path == "engine":
+                raise BundleError(
+                    f"{place}: the compiled engine cannot be used: {error}"
+                ) from error
+            logger.warning("%s: evaluated by TorchScript, not the engine: %s", place.name, error)
+    if model is None:
+        model = model_on(None)
     for _ in range(WARM_UP_CALLS):
         model.evaluate(
             model.template_numbers,
@@ -273,7 +345,45 @@ def load_model(
     return model
 
 
-def check_probes(model: Model, probes: bytes, tolerance: float, path: Path) -> None:
+def load_module(archive: bytes, dtype: Precision, place: Path) -> torch.jit.ScriptModule:
+    """Return the TorchScript of a bundle in a precision.
+
+    Raises
+    ------
+    BundleError
+        If this torch cannot read it.
+    """
+    try:
+        module = torch.jit.load(io.BytesIO(archive), map_location="cpu")
+    except RuntimeError as error:
+        raise BundleError(
+            f"{place}: torch {torch.__version__} cannot read {MODEL}: {error}"
+        ) from error
+    module.eval()
+    set_precision(module, torch.float32 if dtype == "float32" else torch.float64)
+    for parameter in module.parameters():
+        parameter.requires_grad_(False)
+    return module
+
+
+def load_engine(files: Mapping[str, bytes], basis: DensityBasis, dtype: Precision) -> Engine:
+    """Return the engine for the weights and the configuration of a bundle.
+
+    Raises
+    ------
+    EngineUnavailableError
+        If there is none, or it lacks a part of this model.
+    """
+    with zipfile.ZipFile(io.BytesIO(files[MODEL])) as archive:
+        names = [name for name in archive.namelist() if name.endswith("/extra/config.json")]
+        if len(names) != 1:
+            raise EngineUnavailableError(f"{MODEL} holds no configuration of the model")
+        config = ModelConfig.from_dict(json.loads(archive.read(names[0])))
+    stored = np.load(io.BytesIO(files[WEIGHTS]), allow_pickle=False)
+    return Engine(config, basis, {name: stored[name] for name in stored.files}, dtype)
+
+
+def check_probes(model: Model, probes: bytes, tolerance: float, place: Path) -> None:
     """Compare the model with the predictions stored beside it.
 
     Raises
@@ -289,7 +399,7 @@ def check_probes(model: Model, probes: bytes, tolerance: float, path: Path) -> N
     for quantity in PROBED + (RESPONSE_PROBED if with_response else ()):
         if quantity not in stored:
             raise BundleError(
-                f"{path} has no stored {quantity} to be checked against; export again"
+                f"{place} has no stored {quantity} to be checked against; export again"
             )
         expected = stored[quantity]
         found = getattr(prediction, quantity)
@@ -299,6 +409,6 @@ def check_probes(model: Model, probes: bytes, tolerance: float, path: Path) -> N
         error = float(np.abs(found - expected).max()) if found.shape == expected.shape else np.inf
         if not error <= tolerance * scale:
             raise BundleError(
-                f"{path} does not reproduce its stored {quantity}: off by {error:.2e}, allowed "
+                f"{place} does not reproduce its stored {quantity}: off by {error:.2e}, allowed "
                 f"{tolerance * scale:.2e}; the model or torch {torch.__version__} is broken"
             )

@@ -12,7 +12,7 @@ from scipy.integrate import lebedev_rule
 from torch import Tensor, nn
 
 # Degrees of exactness for which a Lebedev rule with positive weights exists, up to what is needed.
-_LEBEDEV_DEGREES = (3, 5, 7, 9, 11, 15, 17, 19, 21, 23)
+LEBEDEV_DEGREES = (3, 5, 7, 9, 11, 15, 17, 19, 21, 23)
 _E3NN_ORDER = [1, 2, 0]
 
 
@@ -129,7 +129,7 @@ class SphereGrid(nn.Module):
 
     def __init__(self, l_in: int, l_out: int, degree: int) -> None:
         super().__init__()
-        exact = next(d for d in _LEBEDEV_DEGREES if d >= degree)
+        exact = next(d for d in LEBEDEV_DEGREES if d >= degree)
         points, weights = lebedev_rule(exact)
         directions = torch.from_numpy(np.ascontiguousarray(points.T))
         harmonics = real_spherical_harmonics(max(l_in, l_out), directions)

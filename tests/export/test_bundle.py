@@ -85,7 +85,22 @@ def spoil(bundle, name):
 def test_a_model_that_computes_something_else_fails_its_probes(copy):
     spoil(copy, "density_map.readout.weight")
     with pytest.raises(BundleError, match="does not reproduce its stored"):
-        load_model(copy)
+        load_model(copy, path="torchscript")
+
+
+def test_other_weights_than_those_of_the_archive_fail_the_probes(copy, caplog):
+    """The engine reads weights.npz: altered there, it is not used, and the archive is."""
+    import hashlib
+
+    stored = dict(np.load(copy / "weights.npz"))
+    stored["density_map.readout.weight"] = 1.01 * stored["density_map.readout.weight"]
+    np.savez_compressed(copy / "weights.npz", **stored)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    digest = hashlib.sha256((copy / "weights.npz").read_bytes()).hexdigest()
+    manifest["files"]["weights.npz"] = digest
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    assert load_model(copy).path == "torchscript"
+    assert "does not reproduce its stored" in caplog.text
 
 
 def test_unknown_formats_and_names_are_refused(copy):

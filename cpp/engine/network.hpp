@@ -1,0 +1,92 @@
+// Both networks on one block of structures, forward and backward.
+#pragma once
+
+#include "block.hpp"
+#include "costs.hpp"
+#include "kernels.hpp"
+#include "weights.hpp"
+
+namespace densnet {
+namespace engine {
+
+// Harmonic m of atom a begins at data + m · stride + a · width.
+template <typename T>
+struct Field {
+    T* data;
+    std::ptrdiff_t stride;
+    int width;
+
+    T* at(int m) const { return data + m * stride; }
+};
+
+template <typename T>
+class Network {
+public:
+    Network(const Weights<T>& weights, const Kernels<T>& kernels, const Kernels<double>& exact,
+            const Block& block, Arena& arena, Costs& costs);
+
+    // Results of this block's structures; nothing else is touched.
+    void evaluate(const Batch& batch, std::size_t n_functions, const Results& results);
+
+private:
+    struct LayerState {
+        Field<T> features, neighbours, factors, out, gradient;
+        T* on_pairs;
+    };
+
+    const Weights<T>& w_;
+    const Kernels<T>& kernels_;
+    const Kernels<double>& exact_;
+    const Block& block_;
+    Arena& arena_;
+    Costs& costs_;
+    const int n_;        // atoms
+    const int n_edges_;
+
+    // Edges: functions and gradients with respect to them.
+    double *distance_, *slopes_;  // slopes: (n_edges, n_radial) db_n/dr
+    T *unit_, *unit_gradient_, *harmonics_, *harmonics_gradient_;
+    T *functions_, *functions_gradient_;
+    T *radial_map_, *radial_map_gradient_;
+    T *radial_functional_ = nullptr, *radial_functional_gradient_ = nullptr;
+    T* transfer_radial_;
+    int harmonics_width_;
+
+    Field<T> sums_, sums_gradient_, components_, start_, start_gradient_;
+    std::vector<LayerState> map_, functional_;
+    T *uv_, *hidden_;
+    std::vector<double> charges_, learned_;
+
+    Field<T> field(int n_m, int width, bool zeros = false);
+    template <typename U>
+    void linear(const Kernels<U>& kernels, Stage stage, int n_m, int first_row, int n_rows,
+                const Source<U>* sources, int n_sources, const U* weights, int n_columns,
+                std::ptrdiff_t weight_stride, U* out, std::ptrdiff_t out_stride, int out_width,
+                bool accumulate);
+    EdgeView<T> edge_view(const T* radial, T* radial_gradient) const;
+    void contract(const Aligned<T>& matrices, int n_in, int n_out, const T* x, T* out, bool accumulate);
+
+    void make_edges();
+    void make_sums();
+    void layer_forward(const Layer<T>& layer, const Field<T>& fixed, const Field<T>* features,
+                       const T* radial, LayerState& state);
+    void layer_backward(const Layer<T>& layer, const Field<T>& fixed_gradient,
+                        const Field<T>* features_gradient, const T* radial, T* radial_gradient,
+                        int l_gradient, const LayerState& state);
+    void product_job(const Layer<T>& layer, const LayerState& state, ProductJob<T>& job) const;
+    void map_forward();
+    void functional_forward();
+    void functional_backward();
+    void map_backward();
+    std::vector<Source<T>> collected() const;
+    void transfer_forward();
+    void transfer_backward(const std::vector<double>& charges_gradient);
+    void shift_charges();
+    std::vector<double> shift_charges_backward(const Field<T>& gradient);
+    void write_energies(const Results& results);
+    void write_forces(const Batch& batch, const Results& results);
+    void write_density(const Batch& batch, std::size_t n_functions, const Results& results);
+};
+
+}  // namespace engine
+}  // namespace densnet

@@ -1,0 +1,395 @@
+// Sums over the edges of a receiver: the two-body basis, and the convolution on pairs of points.
+// Radial functions of a chunk of edges are made where they are used and never leave the cache.
+#pragma once
+
+#include "linear.hpp"
+
+namespace densnet {
+namespace engine {
+namespace DENSNET_NAMESPACE {
+
+// Edges first … first + n − 1 of one receiver.
+struct Chunk {
+    int first, n;
+};
+
+template <typename T, typename F>
+DENSNET_INLINE void each_chunk(const EdgeView<T>& edges, int atom, const F& f) {
+    for (int first = edges.first[atom]; first < edges.first[atom + 1]; first += kEdgeChunk) {
+        const int left = edges.first[atom + 1] - first;
+        f(Chunk{first, left < kEdgeChunk ? left : kEdgeChunk});
+    }
+}
+
+// R^l_c of a chunk, (n, (l_max + 1) width).
+template <typename T>
+DENSNET_INLINE void radial_of(const EdgeView<T>& edges, Chunk chunk, const T* weights,
+                              std::ptrdiff_t weight_stride, int n_columns, T* out) {
+    const Source<T> source = {edges.radial + static_cast<std::ptrdiff_t>(chunk.first) * edges.radial_width,
+                              0, edges.radial_width, edges.radial_width};
+    linear<T>({1, chunk.n, n_columns, 1, &source, weights, weight_stride, out, 0, n_columns, false});
+}
+
+template <typename T>
+DENSNET_INLINE void radial_backward(const EdgeView<T>& edges, Chunk chunk, const T* transposed,
+                                    int n_columns, const T* gradient) {
+    const Source<T> source = {gradient, 0, n_columns, n_columns};
+    T* out = edges.radial_gradient + static_cast<std::ptrdiff_t>(chunk.first) * edges.radial_width;
+    linear<T>({1, chunk.n, edges.radial_width, 1, &source, transposed, edges.radial_width, out, 0,
+               edges.radial_width, true});
+}
+
+// sums[m] += Σ_e R^l_c(e) Y_lm(e) for one l and one vector of channels.
+template <typename T, int L>
+DENSNET_INLINE void sums_of_l(const EdgeView<T>& edges, Chunk chunk, const T* radial, int n_columns,
+                              T* sums, std::ptrdiff_t stride, bool accumulate) {
+    using V = typename Wide<T>::V;
+    V total[2 * L + 1];
+#pragma GCC unroll 16
+    for (int m = 0; m < 2 * L + 1; ++m) {
+        total[m] = accumulate ? load(sums + (L * L + m) * stride) : V{};
+    }
+    for (int e = 0; e < chunk.n; ++e) {
+        const T* y = edges.harmonics + static_cast<std::ptrdiff_t>(chunk.first + e) * edges.harmonics_width + L * L;
+        const V r = load(radial + e * n_columns);
+#pragma GCC unroll 16
+        for (int m = 0; m < 2 * L + 1; ++m) total[m] += set1(y[m]) * r;
+    }
+#pragma GCC unroll 16
+    for (int m = 0; m < 2 * L + 1; ++m) store(sums + (L * L + m) * stride, total[m]);
+}
+
+template <typename F>
+DENSNET_INLINE void with_l(int l, const F& f) {
+    switch (l) {
+        case 0: return f(Index<0>());
+        case 1: return f(Index<1>());
+        case 2: return f(Index<2>());
+        case 3: return f(Index<3>());
+        case 4: return f(Index<4>());
+        case 5: return f(Index<5>());
+        default: return f(Index<6>());
+    }
+}
+
+template <typename T>
+static void sums_forward(const SumsJob<T>& job) {
+    using V = typename Wide<T>::V;
+    const int n_columns = (job.l_max + 1) * job.width;
+    for (int atom = 0; atom < job.edges.n_atoms; ++atom) {
+        T* sums = job.sums + static_cast<std::ptrdiff_t>(atom) * job.width;
+        const int begin = job.edges.first[atom];
+        if (begin == job.edges.first[atom + 1]) {
+            for (int h = 0; h < harmonics_up_to(job.l_max); ++h) {
+                for (int c = 0; c < job.width; c += Wide<T>::N) store(sums + h * job.stride + c, V{});
+            }
+        }
+        each_chunk(job.edges, atom, [&](Chunk chunk) DENSNET_LAMBDA {
+            radial_of(job.edges, chunk, job.weights, job.weight_stride, n_columns, job.scratch);
+            for (int l = 0; l <= job.l_max; ++l) {
+                with_l(l, [&](auto degree) DENSNET_LAMBDA {
+                    for (int c = 0; c < job.width; c += Wide<T>::N) {
+                        sums_of_l<T, degree.value>(job.edges, chunk, job.scratch + l * job.width + c,
+                                                   n_columns, sums + c, job.stride, chunk.first > begin);
+                    }
+                });
+            }
+        });
+    }
+}
+
+// dR^l = Σ_m Y_lm dA_lm and dY_lm = Σ_c R^l_c dA_lm,c.
+template <typename T, int L>
+DENSNET_INLINE void sums_backward_of_l(const SumsJob<T>& job, Chunk chunk, const T* radial, T* gradient,
+                                       int n_columns, const T* sums) {
+    using V = typename Wide<T>::V;
+    for (int e = 0; e < chunk.n; ++e) {
+        const std::ptrdiff_t row = static_cast<std::ptrdiff_t>(chunk.first + e) * job.edges.harmonics_width + L * L;
+        const T* y = job.edges.harmonics + row;
+        T* dy = job.edges.harmonics_gradient + row;
+        V by_m[2 * L + 1];
+#pragma GCC unroll 16
+        for (int m = 0; m < 2 * L + 1; ++m) by_m[m] = V{};
+        for (int c = 0; c < job.width; c += Wide<T>::N) {
+            const V r = load(radial + e * n_columns + c);
+            V total = V{};
+#pragma GCC unroll 16
+            for (int m = 0; m < 2 * L + 1; ++m) {
+                const V d = load(sums + (L * L + m) * job.stride + c);
+                total += set1(y[m]) * d;
+                by_m[m] += r * d;
+            }
+            store(gradient + e * n_columns + c, total);
+        }
+#pragma GCC unroll 16
+        for (int m = 0; m < 2 * L + 1; ++m) dy[m] += sum<T>(by_m[m]);
+    }
+}
+
+template <typename T>
+static void sums_backward(const SumsJob<T>& job) {
+    const int n_columns = (job.l_max + 1) * job.width;
+    T* gradient = job.scratch + kEdgeChunk * n_columns;
+    for (int atom = 0; atom < job.edges.n_atoms; ++atom) {
+        const T* sums = job.sums + static_cast<std::ptrdiff_t>(atom) * job.width;
+        each_chunk(job.edges, atom, [&](Chunk chunk) DENSNET_LAMBDA {
+            radial_of(job.edges, chunk, job.weights, job.weight_stride, n_columns, job.scratch);
+            for (int l = 0; l <= job.l_max; ++l) {
+                with_l(l, [&](auto degree) DENSNET_LAMBDA {
+                    sums_backward_of_l<T, degree.value>(job, chunk, job.scratch + l * job.width,
+                                                        gradient + l * job.width, n_columns, sums);
+                });
+            }
+            radial_backward(job.edges, chunk, job.transposed, n_columns, gradient);
+        });
+    }
+}
+
+// Even and odd parts of Σ_h f_h Y_h on pairs of points.
+template <typename T>
+DENSNET_INLINE void evaluate_pairs(const PairView<T>& pairs, const T* table, int l_max, const T* f,
+                                   std::ptrdiff_t stride, int width, T* out) {
+    using V = typename Wide<T>::V;
+    for (int c = 0; c < width; c += Wide<T>::N) {
+        V features[kMaxHarmonics];
+        for (int h = 0; h < harmonics_up_to(l_max); ++h) features[h] = load(f + h * stride + c);
+        for (int p = 0; p < pairs.n_pairs; ++p) {
+            const T* y = table + p * kMaxHarmonics;
+            V part[2] = {V{}, V{}};
+            for (int l = 0; l <= l_max; ++l) {
+                V total = part[l % 2];
+                for (int h = l * l; h < (l + 1) * (l + 1); ++h) total += set1(y[h]) * features[h];
+                part[l % 2] = total;
+            }
+            store(out + (2 * p) * width + c, part[0]);
+            store(out + (2 * p + 1) * width + c, part[1]);
+        }
+    }
+}
+
+template <typename T>
+DENSNET_INLINE void project_pairs(const PairView<T>& pairs, const T* table, int l_max, const T* in,
+                                  int width, T* f, std::ptrdiff_t stride) {
+    using V = typename Wide<T>::V;
+    for (int c = 0; c < width; c += Wide<T>::N) {
+        for (int l = 0; l <= l_max; ++l) {
+            const T* part = in + (l % 2) * width + c;
+            with_l(l, [&](auto degree) DENSNET_LAMBDA {
+                constexpr int L = degree.value;
+                V total[2 * L + 1];
+#pragma GCC unroll 16
+                for (int m = 0; m < 2 * L + 1; ++m) total[m] = V{};
+                for (int p = 0; p < pairs.n_pairs; ++p) {
+                    const T* y = table + p * kMaxHarmonics + L * L;
+                    const V x = load(part + 2 * p * width);
+#pragma GCC unroll 16
+                    for (int m = 0; m < 2 * L + 1; ++m) total[m] += set1(y[m]) * x;
+                }
+#pragma GCC unroll 16
+                for (int m = 0; m < 2 * L + 1; ++m) {
+                    store(f + (L * L + m) * stride + c, total[m]);
+                }
+            });
+        }
+    }
+}
+
+template <typename T>
+static void to_pairs(const PairTransformJob<T>& job) {
+    const std::ptrdiff_t size = 2 * job.pairs.n_pairs * job.width;
+    for (int atom = 0; atom < job.n_atoms; ++atom) {
+        evaluate_pairs(job.pairs, job.pairs.harmonics, job.l_max, job.features + atom * job.width,
+                       job.stride, job.width, job.on_pairs + atom * size);
+    }
+}
+
+template <typename T>
+static void to_pairs_backward(const PairTransformJob<T>& job) {
+    const std::ptrdiff_t size = 2 * job.pairs.n_pairs * job.width;
+    for (int atom = 0; atom < job.n_atoms; ++atom) {
+        project_pairs(job.pairs, job.pairs.harmonics, job.l_max, job.on_pairs + atom * size, job.width,
+                      job.features + atom * job.width, job.stride);
+    }
+}
+
+// P_l(u · g) for l ≥ 1 on all pairs of points, out[(l − 1) n_padded + p], and its derivative.
+template <typename T, bool SLOPES>
+DENSNET_INLINE void legendre(const PairView<T>& pairs, int l_max, const T* u, T* out, T* slopes) {
+    using V = typename Wide<T>::V;
+    const int n = pairs.n_padded;
+    const V ux = set1(u[0]), uy = set1(u[1]), uz = set1(u[2]);
+    for (int p = 0; p < n; p += Wide<T>::N) {
+        const V t = ux * load(pairs.x + p) + uy * load(pairs.x + n + p) + uz * load(pairs.x + 2 * n + p);
+        V before = set1(T(1)), value = t, slope_before = V{}, slope = set1(T(1));
+        for (int l = 1; l <= l_max; ++l) {
+            store(out + (l - 1) * n + p, value);
+            if (SLOPES) store(slopes + (l - 1) * n + p, slope);
+            // (l + 1) P_{l+1} = (2l + 1) t P_l − l P_{l−1};  P'_{l+1} = P'_{l−1} + (2l + 1) P_l
+            const T alpha = T(2 * l + 1) / T(l + 1), beta = T(l) / T(l + 1);
+            const V next = set1(alpha) * t * value - set1(beta) * before;
+            const V slope_next = slope_before + set1(T(2 * l + 1)) * value;
+            before = value;
+            value = next;
+            slope_before = slope;
+            slope = slope_next;
+        }
+    }
+}
+
+// The parts of Σ_l R^l P_l at a pair of points, and those of its derivative with respect to u · g.
+template <typename T, int L>
+DENSNET_INLINE void filter_at(const typename Wide<T>::V* r, const T* p, int n_padded,
+                              typename Wide<T>::V& even, typename Wide<T>::V& odd) {
+    using V = typename Wide<T>::V;
+    even = r[0];
+    odd = V{};
+#pragma GCC unroll 16
+    for (int i = 0; i < L; ++i) {
+        const int l = i + 1;
+        const V term = set1(p[i * n_padded]) * r[l];
+        if (l % 2 == 0) {
+            even += term;
+        } else {
+            odd += term;
+        }
+    }
+}
+
+template <typename T, int L>
+static void convolution_forward_of(const ConvolutionJob<T>& job) {
+    using V = typename Wide<T>::V;
+    const int width = job.width, n_columns = (L + 1) * width, n_pairs = job.pairs.n_pairs;
+    const std::ptrdiff_t size = 2 * n_pairs * width;
+    T* radial = job.scratch;
+    T* polynomials = radial + 2 * kEdgeChunk * n_columns;
+    T* total = polynomials + 2 * kMaxL * job.pairs.n_padded;
+    for (int atom = 0; atom < job.edges.n_atoms; ++atom) {
+        for (std::ptrdiff_t i = 0; i < size; i += Wide<T>::N) store(total + i, V{});
+        each_chunk(job.edges, atom, [&](Chunk chunk) DENSNET_LAMBDA {
+            radial_of(job.edges, chunk, job.weights, n_columns, n_columns, radial);
+            for (int e = 0; e < chunk.n; ++e) {
+                const std::ptrdiff_t edge = chunk.first + e;
+                legendre<T, false>(job.pairs, L, job.edges.unit + 3 * edge, polynomials, nullptr);
+                const T* h = job.on_pairs + job.edges.sender[edge] * size;
+                for (int c = 0; c < width; c += Wide<T>::N) {
+                    V r[L + 1];
+#pragma GCC unroll 16
+                    for (int l = 0; l < L + 1; ++l) {
+                        r[l] = load(radial + e * n_columns + l * width + c);
+                    }
+                    for (int p = 0; p < n_pairs; ++p) {
+                        V even, odd;
+                        filter_at<T, L>(r, polynomials + p, job.pairs.n_padded, even, odd);
+                        T* sum_even = total + 2 * p * width + c;
+                        const V h_even = load(h + 2 * p * width + c), h_odd = load(h + (2 * p + 1) * width + c);
+                        store(sum_even, load(sum_even) + even * h_even + odd * h_odd);
+                        store(sum_even + width, load(sum_even + width) + even * h_odd + odd * h_even);
+                    }
+                }
+            }
+        });
+        project_pairs(job.pairs, job.pairs.weighted, job.l_out, total, width,
+                      job.out + static_cast<std::ptrdiff_t>(atom) * width, job.stride);
+    }
+}
+
+// With G the gradient of the sum on the points of a receiver: dh = F G, dF = h G, dR^l = Σ_p P_l dF,
+// d(u · g_p) = Σ_c (Σ_l R^l P'_l) dF, du = Σ_p g_p d(u · g_p).
+template <typename T, int L>
+static void convolution_backward_of(const ConvolutionJob<T>& job) {
+    using V = typename Wide<T>::V;
+    const int width = job.width, n_columns = (L + 1) * width, n_pairs = job.pairs.n_pairs;
+    const int n_padded = job.pairs.n_padded;
+    const std::ptrdiff_t size = 2 * n_pairs * width;
+    T* radial = job.scratch;
+    T* gradient = radial + kEdgeChunk * n_columns;
+    T* polynomials = gradient + kEdgeChunk * n_columns;
+    T* slopes = polynomials + kMaxL * n_padded;
+    T* total = slopes + kMaxL * n_padded;
+    const T* x = job.pairs.x;
+    for (int atom = 0; atom < job.edges.n_atoms; ++atom) {
+        evaluate_pairs(job.pairs, job.pairs.weighted, job.l_out,
+                       job.out + static_cast<std::ptrdiff_t>(atom) * width, job.stride, width, total);
+        each_chunk(job.edges, atom, [&](Chunk chunk) DENSNET_LAMBDA {
+            radial_of(job.edges, chunk, job.weights, n_columns, n_columns, radial);
+            for (int e = 0; e < chunk.n; ++e) {
+                const std::ptrdiff_t edge = chunk.first + e;
+                legendre<T, true>(job.pairs, L, job.edges.unit + 3 * edge, polynomials, slopes);
+                const T* h = job.on_pairs + job.edges.sender[edge] * size;
+                T* dh = job.on_pairs_gradient + job.edges.sender[edge] * size;
+                V du[3] = {V{}, V{}, V{}};
+                for (int c = 0; c < width; c += Wide<T>::N) {
+                    V r[L + 1], dr[L + 1];
+#pragma GCC unroll 16
+                    for (int l = 0; l < L + 1; ++l) {
+                        r[l] = load(radial + e * n_columns + l * width + c);
+                        dr[l] = V{};
+                    }
+                    for (int p = 0; p < n_pairs; ++p) {
+                        const std::ptrdiff_t at = 2 * p * width + c;
+                        const V g_even = load(total + at), g_odd = load(total + at + width);
+                        const V h_even = load(h + at), h_odd = load(h + at + width);
+                        V even, odd;
+                        filter_at<T, L>(r, polynomials + p, n_padded, even, odd);
+                        store(dh + at, load(dh + at) + even * g_even + odd * g_odd);
+                        store(dh + at + width, load(dh + at + width) + even * g_odd + odd * g_even);
+                        const V d_even = h_even * g_even + h_odd * g_odd;
+                        const V d_odd = h_even * g_odd + h_odd * g_even;
+                        dr[0] += d_even;
+                        V slope_even = V{}, slope_odd = V{};
+#pragma GCC unroll 16
+                        for (int i = 0; i < L; ++i) {
+                            const int l = i + 1;
+                            const V value = set1(polynomials[i * n_padded + p]);
+                            const V slope = set1(slopes[i * n_padded + p]);
+                            if (l % 2 == 0) {
+                                dr[l] += value * d_even;
+                                slope_even += slope * r[l];
+                            } else {
+                                dr[l] += value * d_odd;
+                                slope_odd += slope * r[l];
+                            }
+                        }
+                        const V dt = slope_even * d_even + slope_odd * d_odd;
+                        du[0] += set1(x[p]) * dt;
+                        du[1] += set1(x[n_padded + p]) * dt;
+                        du[2] += set1(x[2 * n_padded + p]) * dt;
+                    }
+#pragma GCC unroll 16
+                    for (int l = 0; l < L + 1; ++l) {
+                        store(gradient + e * n_columns + l * width + c, dr[l]);
+                    }
+                }
+                for (int axis = 0; axis < 3; ++axis) {
+                    job.edges.unit_gradient[3 * edge + axis] += sum<T>(du[axis]);
+                }
+            }
+            radial_backward(job.edges, chunk, job.transposed, n_columns, gradient);
+        });
+    }
+}
+
+template <typename F>
+DENSNET_INLINE void with_filter(int l, const F& f) {
+    static_assert(kMaxFilterL == 4, "one case for every l");
+    switch (l) {
+        case 1: return f(Index<1>());
+        case 2: return f(Index<2>());
+        case 3: return f(Index<3>());
+        default: return f(Index<4>());
+    }
+}
+
+template <typename T>
+static void convolution_forward(const ConvolutionJob<T>& job) {
+    with_filter(job.l_filter, [&](auto l) { convolution_forward_of<T, l.value>(job); });
+}
+
+template <typename T>
+static void convolution_backward(const ConvolutionJob<T>& job) {
+    with_filter(job.l_filter, [&](auto l) { convolution_backward_of<T, l.value>(job); });
+}
+
+}  // namespace DENSNET_NAMESPACE
+}  // namespace engine
+}  // namespace densnet
