@@ -52,7 +52,7 @@ class ResponseConfig(StageConfig):
     data: tuple[Path, ...] = ()
     network: ResponseMapConfig = field(default_factory=ResponseMapConfig)
     overlap: float = 0.02
-    polarizability: float = 0.1
+    polarizability: float = 0.01
 
 
 @dataclass(frozen=True)

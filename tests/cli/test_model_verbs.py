@@ -68,7 +68,7 @@ def test_a_response_map_is_trained_exported_and_evaluated(checkpoint, tmp_path, 
     """The verbs in their order, a few epochs of a tiny map."""
     (tmp_path / "response.yaml").write_text(
         f"initial_model: {checkpoint}\noutput: run\nvalidate_every: 5\nema_decay: 0.9\n"
-        f"response: {{data: [{RESPONSES}], epochs: 5, learning_rate: 1.0e-2, batch_size: 4, "
+        f"response: {{data: [{RESPONSES}], epochs: 3, learning_rate: 1.0e-2, batch_size: 8, "
         "network: {n_channels: 8}}\n"
     )
     assert main(["train", str(tmp_path / "response.yaml")]) == 0
@@ -81,7 +81,7 @@ def test_a_response_map_is_trained_exported_and_evaluated(checkpoint, tmp_path, 
     assert main([*arguments, "--json", str(report)]) == 0
     errors = json.loads(report.read_text())["errors"]["300 K"]["polarizability"]
     assert errors["n_frames"] >= 10
-    assert errors["mae_percent"] < 3.0
+    assert errors["mae_percent"] < 4.0
     assert "polarizability MAE, bohr³" in capsys.readouterr().out
     assert main(["evaluate", "ethanol", str(LABELS), "--density-frames", "0"]) == 0
     assert "polarizability" not in capsys.readouterr().out
