@@ -46,8 +46,7 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 
 bench: $(INSTALLED)
-	$(BIN)/python tests/benchmarks/model_call.py
-	$(BIN)/densnet bench kernel
+	$(BIN)/densnet bench
 
 ASAN_FLAGS := -std=c++17 -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
   -fno-sanitize-recover=undefined -Icpp/include

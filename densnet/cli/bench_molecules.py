@@ -1,4 +1,4 @@
-"""The molecules of the benchmarks: ethanol, resorcinol and planar oligothiophenes."""
+"""The molecules of the benchmarks: ethanol, resorcinol, alkanes and planar oligothiophenes."""
 
 from collections.abc import Callable
 
@@ -13,6 +13,7 @@ from densnet.units import BOHR_ANGSTROM
 AROMATIC_CC, AROMATIC_CH, PHENOL_CO, PHENOL_OH = 1.396, 1.085, 1.365, 0.966
 THIOPHENE_SC, THIOPHENE_SHORT_CC, THIOPHENE_LONG_CC = 1.714, 1.370, 1.423
 THIOPHENE_HALF_WIDTH, RING_BOND = 1.239, 1.450
+ALKANE_CC, ALKANE_CH = 1.531, 1.096
 COH_ANGLE = np.deg2rad(109.0)
 
 
@@ -20,6 +21,29 @@ def ethanol() -> Structure:
     """Return ethanol, C2H6O."""
     atoms = molecule("CH3CH2OH")
     return Structure(atoms.numbers, atoms.positions / BOHR_ANGSTROM)
+
+
+def alkane(n_carbons: int) -> Structure:
+    """Return the all-trans chain C_n H_2n+2 with tetrahedral angles.
+
+    Parameters
+    ----------
+    n_carbons : int
+        One or more.
+    """
+    half = 0.5 * np.arccos(-1.0 / 3.0)
+    along, across = ALKANE_CC * np.sin(half), ALKANE_CC * np.cos(half)
+    carbons = np.array([[along * k, 0.5 * across * (-1) ** k, 0.0] for k in range(n_carbons)])
+    hydrogens = []
+    for k, r in enumerate(carbons):
+        outward = np.array([0.0, np.cos(half) * (-1) ** k, 0.0])
+        sideways = np.array([0.0, 0.0, np.sin(half)])
+        hydrogens += [r + ALKANE_CH * (outward + sideways), r + ALKANE_CH * (outward - sideways)]
+    for k, sign in ((0, -1.0), (n_carbons - 1, 1.0)):
+        beyond = np.array([sign * np.sin(half), -np.cos(half) * (-1) ** k, 0.0])
+        hydrogens.append(carbons[k] + ALKANE_CH * beyond)
+    numbers = np.array([6] * n_carbons + [1] * len(hydrogens))
+    return Structure(numbers, np.concatenate([carbons, hydrogens]) / BOHR_ANGSTROM)
 
 
 def resorcinol() -> Structure:

@@ -71,6 +71,7 @@ def examine() -> list[Finding]:
         check_torch,
         check_kernel,
         check_convolution,
+        check_engine,
         check_bundles,
         check_programs,
         check_mpi,
@@ -171,6 +172,17 @@ def check_convolution() -> Iterator[Finding]:
         yield Finding("convolution", "optional", detail, remedy)
 
 
+def check_engine() -> Iterator[Finding]:
+    """Whether models are evaluated by the compiled engine."""
+    module, reason = importlib.import_module("densnet.export.engine").compiled_engine()
+    if module is not None:
+        yield Finding("engine", "ok", f"{module.instruction_set()}; evaluates models")
+    else:
+        detail = f"not compiled, models run in TorchScript, ten times slower: {reason}"
+        remedy = "install g++, then in the repository: pip install --no-build-isolation -e ."
+        yield Finding("engine", "optional", detail, remedy)
+
+
 def check_bundles() -> Iterator[Finding]:
     """Every shipped model: hashes, probes, and that it can be evaluated."""
     runtime = importlib.import_module("densnet.export.runtime")
@@ -185,7 +197,8 @@ def check_bundles() -> Iterator[Finding]:
             yield Finding(f"model {name}", "broken", str(error), remedy)
         else:
             elements = model.manifest.get("elements")
-            yield Finding(f"model {name}", "ok", f"hashes and probes agree, elements {elements}")
+            detail = f"hashes and probes agree, elements {elements}, evaluated by {model.path}"
+            yield Finding(f"model {name}", "ok", detail)
 
 
 def bundle_names() -> list[str]:

@@ -1,7 +1,7 @@
 """The compiled engine: a trained model in C++, forward and backward, several times faster.
 
-It computes what the model's TorchScript computes, in float32 or float64, and needs nothing of torch.
-A bundle's runtime uses it where it is compiled and reproduces the bundle's probes.
+It computes what the model's TorchScript computes, in float32 or float64, and needs no torch. A
+bundle's runtime uses it where it is compiled and reproduces the bundle's probes.
 """
 
 import dataclasses

@@ -118,7 +118,7 @@ class Model:
         self.sha256 = sha256
         self.domain = domain
         self._module = module
-        self._engine = engine
+        self.engine = engine
         self._threads = threads
         self._species = {int(z): s for s, z in enumerate(manifest["elements"])}
         self._graphs: dict[tuple[int, int], Graph] = {}
@@ -131,7 +131,7 @@ class Model:
     @property
     def path(self) -> EvaluationPath:
         """What evaluates the model, ``"engine"`` or ``"torchscript"``."""
-        return "torchscript" if self._engine is None else "engine"
+        return "torchscript" if self.engine is None else "engine"
 
     @property
     def cutoff(self) -> float:
@@ -190,9 +190,10 @@ class Model:
             )
         lattice = None if cell is None else np.asarray(cell, dtype=np.float64)
         n_batch, n_atoms, _ = r.shape
-        if self._engine is not None:
+        output: Mapping[str, Array]
+        if self.engine is not None:
             graph = None if lattice is None else neighbour_graph(r, self.cutoff, lattice)
-            output = self._engine.evaluate(species, r, graph, self._threads)
+            output = self.engine.evaluate(species, r, graph, self._threads)
         else:
             output = self._scripted(r, species, lattice)
         alpha = response = None

@@ -12,7 +12,7 @@ disturbs them alike; medians are printed. All use our input (safe_stride, flush,
 - stock: i-pi-py_driver -m custom with the same bundle, one bead at a time, as it does by default;
 - stock, batched: the same with batch_size;
 - mace: i-pi-py_driver -m mace with MACE-small in single precision, all beads in one message. The
-  Python must have mace-torch and ipi; ethanol.npz is written by model_call.py --write-structures.
+  Python must have mace-torch and ipi; ethanol.npz: densnet bench model --write-structures.
   MACE has no dipole: its runs write none.
 
 Before that, the model alone: a batch of 32 structures against 32 single ones, in turns.
@@ -27,6 +27,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 
 import ipi_driver.pes
+from densnet.cli.bench_model import structures
+from densnet.cli.bench_timing import interleaved
 from densnet.cli.output import add_json_option, write_json
 from densnet.export.runtime import load_model
 from densnet.simulate.processes import find_program
@@ -40,10 +42,9 @@ from tests.benchmarks.ipi_runs import (
     time_run,
     without_dipoles,
 )
-from tests.benchmarks.model_call import interleaved_medians, structures
 
 BATCH = 32
-ROUNDS = 15
+SECONDS = 6.0
 
 
 def batch_ratio(name: str) -> float:
@@ -56,7 +57,7 @@ def batch_ratio(name: str) -> float:
             model.evaluate(numbers, structure)
 
     calls = {"batch": lambda: model.evaluate(numbers, batch), "single": singly}
-    medians = interleaved_medians(calls, ROUNDS)
+    medians = {name: t.wall_ms for name, t in interleaved(calls, SECONDS).items()}
     ratio = medians["batch"] / medians["single"]
     print(
         f"{BATCH} structures: {medians['batch']:.1f} ms in one call, {medians['single']:.1f} ms in "

@@ -1,4 +1,4 @@
-"""Write an untrained MACE-small for ``model_call.py`` and ``driver_rate.py``.
+"""Write an untrained MACE-small for ``densnet bench model`` and ``driver_rate.py``.
 
 ``PREFIX.pt`` is TorchScript and ``PREFIX-inputs.pt`` ethanol, for a call; ``PREFIX.model`` is the
 pickle that MACE's calculator, and so i-PI's driver, reads.
@@ -9,8 +9,8 @@ environment of its own); the files it writes need neither::
     python make_mace.py ethanol.npz mace-small
 
 ``ethanol.npz`` holds ``numbers`` (n_atoms,) and ``positions`` (n_batch, n_atoms, 3) in ångström;
-``model_call.py --write-structures`` makes it. Size: 64x0e, 2 interactions, max_ell 3, correlation
-3, 8 Bessel functions, r_max 5 Å, as MACE's own small models.
+``densnet bench model --write-structures`` makes it. Size: 64x0e, 2 interactions, max_ell 3,
+correlation 3, 8 Bessel functions, r_max 5 Å, as MACE's own small models.
 """
 
 import argparse
