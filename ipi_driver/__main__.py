@@ -233,10 +233,11 @@ def build_driver(args: argparse.Namespace, model: Model) -> Driver:
     )
     domain = find_domain(args, model, template)
     logger.info(
-        "model %s: %s, charge %d, %s, %d thread(s), first call %.1f ms",
+        "model %s: %s, charge %d, %s, %s, %d thread(s), first call %.1f ms",
         ", ".join([args.model, *args.committee]),
         " ".join(template.symbols),
         template.charge,
+        getattr(model, "path", "Python"),
         args.dtype,
         args.threads,
         1e3 * evaluator.seconds,

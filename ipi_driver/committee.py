@@ -95,6 +95,11 @@ class Committee:
         return self._members[0].manifest
 
     @property
+    def path(self) -> str:
+        """What evaluates the members."""
+        return ", ".join(sorted({str(getattr(m, "path", "Python")) for m in self._members}))
+
+    @property
     def offers_polarizability(self) -> bool:
         """Whether every member does."""
         return all(getattr(member, "offers_polarizability", False) for member in self._members)
