@@ -11,16 +11,13 @@ from torch import Tensor
 from densnet.basis import DensityBasis, library_names
 from densnet.data.store import Frames
 from densnet.errors import InputError
-from densnet.integrals import coulomb_metric, overlap
 from densnet.nn.graph import COMPLETE_GRAPH_ATOMS, Graph, complete_graph, neighbour_graph
-
-
-@dataclass(frozen=True)
-class MetricWeights:
-    """The density loss Δcᵀ(J/N_e + w_S S + w_μ DᵀD)Δc; D gives the dipole of Δc."""
-
-    overlap: float
-    dipole: float
+from densnet.training.metric import (
+    FusedMetric,
+    MetricWeights,
+    StoredMetric,
+    metric_of_frames,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +33,7 @@ class TrainingFrames:
     forces : (n_frames, n_atoms, 3) float64, hartree/bohr
     dipole : (n_frames, 3) float64, e·bohr
     coefficients : (n_frames, n_functions) float64
-    metric : (n_frames, n_functions, n_functions) float32
+    metric : StoredMetric or FusedMetric
         Of the density loss.
     cutoff : float, bohr
     """
@@ -48,7 +45,7 @@ class TrainingFrames:
     forces: Tensor
     dipole: Tensor
     coefficients: Tensor
-    metric: Tensor
+    metric: StoredMetric | FusedMetric
     cutoff: float
 
     def __len__(self) -> int:
@@ -85,7 +82,7 @@ class Batch:
     forces: Tensor
     dipole: Tensor
     coefficients: Tensor
-    metric: Tensor
+    metric: StoredMetric | FusedMetric
 
     @property
     def n_structures(self) -> int:
@@ -160,34 +157,6 @@ def training_frames(
         forces=tensor(frames.forces),
         dipole=tensor(frames.dipole),
         coefficients=tensor(frames.coefficients),
-        metric=loss_metric(basis, frames.numbers, frames.positions, weights).to(device),
+        metric=metric_of_frames(basis, frames.numbers, frames.positions, weights, device),
         cutoff=cutoff,
     )
-
-
-def loss_metric(
-    basis: DensityBasis,
-    numbers: NDArray[np.int64],
-    positions: NDArray[np.float64],
-    weights: MetricWeights,
-) -> Tensor:
-    """Return J/N_e + w_S S + w_μ DᵀD of every frame, (n_frames, n_functions, n_functions) float32.
-
-    Every term of the density loss is quadratic in Δc, so all of them are one matrix a frame, made
-    once by the kernel.
-    """
-    layout = basis.layout(numbers)
-    n = layout.n_functions
-    n_electrons = float(np.sum(numbers))
-    result = torch.empty(len(positions), n, n, dtype=torch.float32)
-    own = np.zeros((3, n))
-    for axis, m in enumerate((1, -1, 0)):
-        own[axis] = np.where((layout.l == 1) & (layout.m == m), layout.first_moment, 0.0)
-    for k, r in enumerate(positions):
-        metric = coulomb_metric(basis, numbers, r) / n_electrons
-        metric += weights.overlap * overlap(basis, numbers, r)
-        centred = r - r.mean(axis=0)
-        dipole_rows = own + layout.monopole * centred[layout.atom].T
-        metric += weights.dipole * dipole_rows.T @ dipole_rows
-        result[k] = torch.from_numpy(metric)
-    return result

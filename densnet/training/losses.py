@@ -8,6 +8,7 @@ from torch import Tensor
 from densnet.models import DensNet
 from densnet.nn.edges import Edges
 from densnet.training.frames import Batch
+from densnet.training.metric import FusedMetric, StoredMetric
 from densnet.units import AU_DEBYE, HARTREE_BOHR_MEV_ANGSTROM, HARTREE_MEV
 
 
@@ -51,10 +52,9 @@ def density_residual(model: DensNet, batch: Batch, density: Density) -> Tensor:
     return flat - batch.coefficients.to(flat.dtype)
 
 
-def density_loss(residual: Tensor, metric: Tensor) -> Tensor:
+def density_loss(residual: Tensor, metric: StoredMetric | FusedMetric) -> Tensor:
     """Return the mean of ΔcᵀMΔc over the batch; M holds Coulomb, overlap and dipole terms."""
-    weighted = torch.bmm(metric, residual.to(metric.dtype).unsqueeze(2)).squeeze(2)
-    return (weighted * residual).sum(dim=1).mean()
+    return metric.quadratic(residual).mean()
 
 
 def energies_and_forces(

@@ -14,7 +14,8 @@ from densnet.data.store import FrameFile, Frames
 from densnet.errors import InputError
 from densnet.models import DensNet
 from densnet.nn.graph import Graph
-from densnet.training.frames import MetricWeights, batch_graph, check_basis, loss_metric
+from densnet.training.frames import batch_graph, check_basis
+from densnet.training.metric import MetricWeights, loss_metric
 
 RESPONSE_COLUMNS = ("polarizability", "coefficient_response")
 

@@ -26,7 +26,7 @@ from densnet.training.checkpoint import (
     save_checkpoint,
 )
 from densnet.training.config import ResponseTrainingConfig
-from densnet.training.frames import MetricWeights
+from densnet.training.metric import MetricWeights
 from densnet.training.parallel import ProcessGroup
 from densnet.training.progress import Progress
 from densnet.training.response_frames import (

@@ -21,13 +21,9 @@ from densnet.nn.precision import set_precision
 from densnet.training.average import WeightAverage
 from densnet.training.checkpoint import check_same_config, load_checkpoint, save_checkpoint
 from densnet.training.config import ResponseTrainingConfig, StageConfig, TrainingConfig
-from densnet.training.frames import (
-    MetricWeights,
-    TrainingFrames,
-    check_basis,
-    training_frames,
-)
+from densnet.training.frames import TrainingFrames, check_basis, training_frames
 from densnet.training.losses import Errors, compute_errors
+from densnet.training.metric import MetricWeights
 from densnet.training.parallel import ProcessGroup
 from densnet.training.progress import Progress
 from densnet.training.response_frames import RESPONSE_COLUMNS, read_response_sets

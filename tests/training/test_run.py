@@ -14,13 +14,15 @@ import pytest
 import torch
 import yaml
 
-import densnet.training.frames as frames_module
+import densnet.training.metric as metric_module
 from densnet.basis import DensityBasis
 from densnet.errors import DataError, InputError, MissingLabelError
+from densnet.integrals import kernel_info
 from densnet.models.io import model_from_dict
 from densnet.training.checkpoint import load_checkpoint, save_checkpoint
 from densnet.training.config import StageConfig
 from densnet.training.frames import check_basis
+from densnet.training.losses import density_loss
 from densnet.training.run import TrainingRun
 
 
@@ -133,19 +135,41 @@ def test_a_basis_may_cover_more_elements_than_the_molecule(make_config, labels, 
         check_basis(run.train_sets[0], other)
 
 
-def test_the_density_loss_is_made_by_the_kernel(make_config, monkeypatch):
-    calls = []
-    for name in ("coulomb_metric", "overlap"):
-        original = getattr(frames_module, name)
+def test_the_density_loss_is_made_by_the_kernel(make_config):
+    config = make_config(
+        density=StageConfig(epochs=0, learning_rate=1e-3),
+        energy=StageConfig(epochs=0, learning_rate=1e-3),
+        joint=StageConfig(epochs=0, learning_rate=1e-3),
+    )
+    before = kernel_info().calls
+    run = TrainingRun(config)
+    made = kernel_info().calls - before
+    # One metric and one overlap for each of the 16 frames, one call for the whitening of each of
+    # the three elements; none while training.
+    assert made >= 2 * 16
+    run.run()
+    assert kernel_info().calls - before == made
 
-        def counted(*arguments, original=original, name=name, **options):
-            calls.append(name)
-            return original(*arguments, **options)
 
-        monkeypatch.setattr(frames_module, name, counted)
-    TrainingRun(make_config())
-    # One metric and one overlap for each of the 16 frames.
-    assert calls.count("coulomb_metric") == calls.count("overlap") == 16
+def test_metrics_that_do_not_fit_are_never_built(make_config, monkeypatch):
+    """The fused forms of the kernel give the loss and its gradient, two calls a batch."""
+    stored = TrainingRun(make_config("stored"))
+    monkeypatch.setattr(metric_module, "STORED_BYTES", 0)
+    fused = TrainingRun(make_config("fused"))
+    index = torch.tensor([7, 0, 3])
+    results = []
+    for run in (stored, fused):
+        batch = run.train[0].batch(index)
+        before = kernel_info().calls
+        residual = batch.coefficients.float().clone().requires_grad_()
+        loss = density_loss(residual, batch.metric)
+        loss.backward()
+        results.append((loss.item(), residual.grad, kernel_info().calls - before))
+    (loss, gradient, calls), (fused_loss, fused_gradient, fused_calls) = results
+    assert (calls, fused_calls) == (0, 2)
+    # The stored matrices are rounded to float32.
+    assert fused_loss == pytest.approx(loss, rel=1e-5)
+    assert (fused_gradient - gradient).abs().max() < 1e-5 * gradient.abs().max()
 
 
 def test_two_processes_train_together(make_config, tmp_path):
