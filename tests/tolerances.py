@@ -83,12 +83,6 @@ POLARIZABILITY_RELATIVE: Final = 5e-3
 # Largest error of an overlap or Coulomb matrix against exact arithmetic or libcint, relative to the
 # largest element.
 INTEGRALS_RELATIVE: Final = 1e-12
-# libcint's overlap loses digits where a tight shell meets the tail of a smooth one: h functions
-# with exponents 1000 and 1 at 3 bohr are off by 2e-9, f with 100 and 0.01 at 11 bohr by 1e-12;
-# exact arithmetic confirms the kernel. In the range of the random test (l <= 5, exponents 0.03 to
-# 10, up to 20 bohr) libcint is off by up to 7e-10, for h functions with exponents 10 and 0.03 at
-# 11 bohr, where the kernel has all digits of exact arithmetic; longer contractions add a factor.
-LIBCINT_OVERLAP_RELATIVE: Final = 5e-9
 # Fused forms and the explicit matrix sum the same terms in another order, and drop what is below
 # their stated error bound.
 FUSED_RELATIVE: Final = 1e-13

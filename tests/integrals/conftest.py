@@ -93,3 +93,26 @@ def random_positions(draw: st.DrawFn, n_atoms: int) -> NDArray[np.float64]:
     scale = draw(st.sampled_from([0.0, 1e-6, 0.5, 3.0, 11.0]))
     flat = draw(st.lists(st.floats(-1.0, 1.0), min_size=3 * n_atoms, max_size=3 * n_atoms))
     return scale * np.array(flat).reshape(n_atoms, 3)
+
+
+@st.composite
+def random_pair(draw: st.DrawFn) -> tuple[Shell, Shell]:
+    """Draw two shells, primitive or of two primitives, l ≤ 5 and exponents from 1e-2 to 1e6."""
+    shells = []
+    for _ in range(2):
+        l, n = draw(st.tuples(st.integers(0, 5), st.sampled_from([1, 1, 2])))
+        logs = draw(st.lists(st.floats(-2.0, 6.0), min_size=n, max_size=n, unique=True))
+        shells.append(Shell(l, tuple(sorted(float(10.0**x) for x in logs)), (1.0, 0.6)[:n]))
+    return shells[0], shells[1]
+
+
+@st.composite
+def random_separation(draw: st.DrawFn) -> NDArray[np.float64]:
+    """Draw a vector of 0 to 20 bohr, in any direction or along an axis."""
+    length = draw(st.one_of(st.sampled_from([0.0, 1e-8, 20.0]), st.floats(0.0, 20.0)))
+    axis = draw(st.sampled_from([None, 0, 1, 2]))
+    if axis is not None:
+        return length * np.eye(3)[axis]
+    height, angle = draw(st.tuples(st.floats(-1.0, 1.0), st.floats(0.0, 2.0 * np.pi)))
+    across = np.sqrt(1.0 - height**2)
+    return length * np.array([across * np.cos(angle), across * np.sin(angle), height])

@@ -14,7 +14,7 @@ def exact_overlap(
 ) -> NDArray[np.float64]:
     """Return the overlaps of a shell at the origin with one at ``separation``."""
     with mp.workdps(50):
-        norm = _norm(l_a, mp.mpf(a)) * _norm(l_b, mp.mpf(b))
+        norm = shell_norm(l_a, mp.mpf(a)) * shell_norm(l_b, mp.mpf(b))
         moments = [
             [
                 [_moment(i, j, mp.mpf(a), mp.mpf(b), mp.mpf(float(x))) for j in range(l_b + 1)]
@@ -22,11 +22,15 @@ def exact_overlap(
             ]
             for x in separation
         ]
-        rows = [[_integral(p, q, moments) * norm for q in _shell(l_b)] for p in _shell(l_a)]
+        rows = [
+            [_integral(p, q, moments) * norm for q in shell_polynomials(l_b)]
+            for p in shell_polynomials(l_a)
+        ]
         return np.array([[float(x) for x in row] for row in rows])
 
 
-def _norm(l: int, a: mp.mpf) -> mp.mpf:
+def shell_norm(l: int, a: mp.mpf) -> mp.mpf:
+    """Return N with ∫ (N r^l exp(−a r²) Y_lm)² = 1."""
     power = mp.mpf(2 * l + 3) / 2
     return mp.sqrt(2 * (2 * a) ** power / mp.gamma(power))
 
@@ -53,7 +57,8 @@ def _integral(p: Polynomial, q: Polynomial, moments: list[list[list[mp.mpf]]]) -
     )
 
 
-def _shell(l: int) -> list[Polynomial]:
+def shell_polynomials(l: int) -> list[Polynomial]:
+    """Return r^l Y_lm of every m in PySCF's order, as polynomials in x, y, z."""
     return [_harmonic(l, m) for m in m_order(l)]
 
 
