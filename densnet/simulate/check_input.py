@@ -283,6 +283,21 @@ def _dynamics(document: Input) -> Iterator[Finding]:
                 )
 
 
+def _fast_forward(document: Input) -> Iterator[Finding]:
+    for motion in document.root.iter("motion"):
+        if motion.findtext("fixcom", "True").strip().lower() == "false":
+            continue
+        for thermostat in motion.iter("thermostat"):
+            flip = thermostat.findtext("flip", "rescale").strip()
+            if thermostat.get("mode") == "ffl" and flip in ("rescale", "hard"):
+                yield Finding(
+                    "wrong",
+                    "<thermostat>",
+                    f"the flip {flip!r} with a fixed centre of mass makes small molecules too hot "
+                    "(rescale by N/(N - 1): 12 % for nine atoms); use <flip>soft</flip>",
+                )
+
+
 def _files(document: Input) -> Iterator[Finding]:
     for element in document.root.iter("file"):
         path = document.directory / (element.text or "").strip()
@@ -321,5 +336,6 @@ RULES: tuple[Callable[[Input], Iterator[Finding]], ...] = (
     _sockets,
     _dipoles,
     _dynamics,
+    _fast_forward,
     _overhead,
 )

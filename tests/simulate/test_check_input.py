@@ -79,6 +79,15 @@ def test_inputs_that_densnet_md_writes_are_sound(tmp_path: Path, settings: Setti
     assert check_input(tmp_path / "input.xml") == []
 
 
+def test_a_thermostat_that_is_too_hot_is_found(tmp_path: Path) -> None:
+    found = check_input(changed(tmp_path, "<flip>soft</flip>", "", "nvt-ffl"))
+    assert [(f.severity, f.where) for f in found] == [("wrong", "<thermostat>")]
+    fixed = "<motion mode='dynamics'>", "<motion mode='dynamics'><fixcom>False</fixcom>"
+    text = (tmp_path / "input.xml").read_text()
+    (tmp_path / "input.xml").write_text(text.replace(*fixed))
+    assert check_input(tmp_path / "input.xml") == []
+
+
 def test_a_missing_checkpoint_is_found(tmp_path: Path) -> None:
     path = changed(
         tmp_path, "<checkpoint filename='checkpoint' stride='1000' overwrite='True'/>", ""

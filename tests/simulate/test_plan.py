@@ -5,13 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ipi.engine.thermostats import ThermoFFL
 from ipi.inputs.simulation import InputSimulation
+from ipi.utils.depend import depend_array
 from ipi.utils.io.inputs.io_xml import xml_parse_string
+from ipi.utils.prng import Random
 from scipy.linalg import solve_continuous_lyapunov
 
 from densnet.errors import InputError
 from densnet.simulate.ensembles import (
     ENSEMBLES,
+    FFL_FLIP,
     GLE_TIMES_FS,
     broadband_gle,
     ring_polymer_gle,
@@ -160,3 +164,35 @@ def test_the_template_of_trpmd_with_a_gle_has_these_matrices() -> None:
     numbers = text.split("<A shape='(32, 2, 2)'>[")[1].split("]")[0].replace(",", " ").split()
     expected = np.array(ring_polymer_gle(32, 300.0)).ravel()
     np.testing.assert_allclose(np.array(numbers, dtype=float), expected, rtol=1e-9)
+
+
+def kinetic_ratio(flip: str, n_steps: int, rng: np.random.Generator) -> float:
+    """Kinetic energy over its canonical value: i-PI's thermostat, a molecule that stays at rest.
+
+    Between steps the velocities are turned at random among the motions without a centre of mass,
+    which stands for what forces do to them.
+    """
+    masses = np.array([12.0, 12.0, 16.0, *[1.0] * 6])
+    momenta = depend_array(name="p", value=np.sqrt(np.repeat(masses, 3)) * rng.normal(size=27))
+    thermostat = ThermoFFL(temp=1.0, dt=1.0, tau=10.0, flip=flip)
+    constant = depend_array(name="m", value=np.repeat(masses, 3))
+    thermostat.bind(pm=(momenta, constant), prng=Random(seed=int(rng.integers(1 << 30))))
+    # Columns that are orthogonal to the overall motion; kT is 1.
+    total = np.sqrt(masses / masses.sum())
+    internal = np.linalg.svd(np.eye(9) - np.outer(total, total))[0][:, :8]
+    kinetic = []
+    for _ in range(n_steps):
+        thermostat.step()
+        weighted = np.array(momenta).reshape(9, 3) / np.sqrt(masses)[:, None]
+        turn, _ = np.linalg.qr(rng.normal(size=(24, 24)))
+        modes = turn @ (internal.T @ weighted).ravel()
+        momenta[:] = (np.sqrt(masses)[:, None] * (internal @ modes.reshape(8, 3))).ravel()
+        kinetic.append(0.5 * modes @ modes)
+    return float(np.mean(kinetic[n_steps // 10 :]) / 12.0)
+
+
+def test_the_fast_forward_thermostat_keeps_the_temperature(rng: np.random.Generator) -> None:
+    # 0.29 for one sample, one in ten steps independent: 0.012.
+    assert kinetic_ratio(FFL_FLIP, 6000, rng) == pytest.approx(1.0, abs=0.035)
+    # The trap that it avoids.
+    assert kinetic_ratio("rescale", 6000, rng) > 1.06
