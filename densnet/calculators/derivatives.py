@@ -1,4 +1,4 @@
-"""Minima, Hessians and atomic polar tensors of any ASE calculator that knows forces and dipoles."""
+"""Minima, Hessians and derivatives of dipole and polarizability, of any ASE calculator."""
 
 import hashlib
 from collections.abc import Callable
@@ -30,12 +30,15 @@ class Derivatives:
         As differentiated; not symmetrised.
     polar_tensors : (n_atoms, 3, 3) float64, e
         ``polar_tensors[A, i, x]`` = ∂μ_x/∂r_{A,i}; they sum to the charge times the unit matrix.
+    polarizability_tensors : (n_atoms, 3, 3, 3) float64, bohr², or None
+        ``polarizability_tensors[A, i, x, y]`` = ∂α_xy/∂r_{A,i}; they sum to zero.
     """
 
     positions: Array
     energy: float
     hessian: Array
     polar_tensors: Array
+    polarizability_tensors: Array | None = None
 
 
 def relax(
@@ -81,16 +84,19 @@ def differentiate(
     atoms: Atoms,
     *,
     step: float = 0.01,
+    polarizability: bool = False,
     checkpoint: Path | None = None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Derivatives:
-    """Differentiate forces and dipole by central differences.
+    """Differentiate forces and dipole, and the polarizability if asked, by central differences.
 
     Parameters
     ----------
     atoms : Atoms
         With a calculator.
     step : float, bohr
+    polarizability : bool
+        Only of a calculator with that property, in e²·Å²/eV as ASE has it.
     checkpoint : Path, optional
         Keeps every evaluation; started again with the same geometry, nothing is computed twice.
     on_progress : callable
@@ -100,8 +106,9 @@ def differentiate(
     displaced.calc = atoms.calc
     energy = float(displaced.get_potential_energy()) / HARTREE_EV
     n = 3 * len(atoms)
-    kept = _Kept(checkpoint, atoms, step)
-    forces, dipoles = np.empty((2, n, n)), np.empty((2, n, 3))
+    n_values = n + (12 if polarizability else 3)
+    kept = _Kept(checkpoint, atoms, step, n_values)
+    values = np.empty((2, n, n_values))
     for i in range(2 * n):
         side, axis = i % 2, i // 2
         found = kept.rows.get(i)
@@ -109,33 +116,44 @@ def differentiate(
             shift = np.zeros(n)
             shift[axis] = step * (1.0 - 2.0 * side) * BOHR_ANGSTROM
             displaced.set_positions(atoms.get_positions() + shift.reshape(-1, 3))
-            force = displaced.get_forces().ravel() / FORCE_AU
-            found = np.concatenate([force, displaced.get_dipole_moment() / BOHR_ANGSTROM])
+            found = evaluate(displaced, polarizability=polarizability)
             kept.append(i, found)
-        forces[side, axis], dipoles[side, axis] = found[:n], found[n:]
+        values[side, axis] = found
         on_progress(i + 1, 2 * n)
+    slopes = (values[0] - values[1]) / (2.0 * step)
     return Derivatives(
         positions=atoms.get_positions() / BOHR_ANGSTROM,
         energy=energy,
-        hessian=-(forces[0] - forces[1]) / (2.0 * step),
-        polar_tensors=((dipoles[0] - dipoles[1]) / (2.0 * step)).reshape(-1, 3, 3),
+        hessian=-slopes[:, :n],
+        polar_tensors=slopes[:, n : n + 3].reshape(-1, 3, 3),
+        polarizability_tensors=slopes[:, n + 3 :].reshape(-1, 3, 3, 3) if polarizability else None,
     )
+
+
+def evaluate(atoms: Atoms, *, polarizability: bool) -> Array:
+    """Forces, dipole and, if asked, polarizability in one row, atomic units."""
+    calculator = atoms.calc
+    # Asked for first: the same call then gives the forces and the dipole.
+    alpha = calculator.get_property("polarizability", atoms) if polarizability else None
+    row = [atoms.get_forces().ravel() / FORCE_AU, atoms.get_dipole_moment() / BOHR_ANGSTROM]
+    if alpha is not None:
+        row.append(np.asarray(alpha).ravel() * (HARTREE_EV / BOHR_ANGSTROM**2))
+    return np.concatenate(row)
 
 
 class _Kept:
     """Evaluations of a file, one a line; lines of another geometry, or torn ones, are ignored."""
 
-    def __init__(self, path: Path | None, atoms: Atoms, step: float) -> None:
+    def __init__(self, path: Path | None, atoms: Atoms, step: float, n_values: int) -> None:
         self.path = path
         state = (atoms.numbers.tobytes(), atoms.get_positions().round(9).tobytes(), step)
         self.key = hashlib.sha256(repr(state).encode()).hexdigest()[:16]
         self.rows: dict[int, Array] = {}
         if path is None or not path.exists():
             return
-        length = 3 * len(atoms) + 3
         for line in path.read_text(encoding="ascii").splitlines():
             words = line.split()
-            if len(words) == length + 3 and words[0] == self.key and words[-1] == "end":
+            if len(words) == n_values + 3 and words[0] == self.key and words[-1] == "end":
                 self.rows[int(words[1])] = np.array([float.fromhex(w) for w in words[2:-1]])
 
     def append(self, index: int, values: Array) -> None:

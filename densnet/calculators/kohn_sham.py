@@ -9,13 +9,19 @@ from ase.calculators.calculator import Calculator, all_changes
 
 from densnet.errors import InputError
 from densnet.reference.level import Level
+from densnet.reference.response import Response, compute_response
 from densnet.reference.scf import Calculator as LabelCalculator
 from densnet.structure import Structure
 from densnet.units import BOHR_ANGSTROM, HARTREE_EV
 
+RESPONSE = Response(grid_level=1, tolerance=1e-5)
+
 
 class KohnShamCalculator(Calculator):
     """Energy, forces and dipole as ``densnet label`` computes them, in ASE's units.
+
+    The polarizability, in e²·Å²/eV, is solved for when it is asked for, on a finer grid and more
+    tightly than for labels, so that it can be differentiated.
 
     Parameters
     ----------
@@ -37,6 +43,7 @@ class KohnShamCalculator(Calculator):
         "free_energy",
         "forces",
         "dipole",
+        "polarizability",
     ]
 
     def __init__(self, level: Level, *, charge: int = 0, **options: Any) -> None:
@@ -51,21 +58,22 @@ class KohnShamCalculator(Calculator):
         properties: Sequence[str] = ("energy",),
         system_changes: Sequence[str] = tuple(all_changes),
     ) -> None:
-        """Compute all properties in one SCF.
+        """Compute all properties in one SCF; the polarizability if it is among those asked for.
 
         Raises
         ------
         InputError
             If there are no atoms, or they are periodic.
         ConvergenceError
-            If the SCF does not converge.
+            If the SCF, or the response to a field, does not converge.
         """
         super().calculate(atoms, list(properties), list(system_changes))
         atoms = self.atoms
         if atoms is None or atoms.pbc.any():
             raise InputError("the Kohn–Sham reference is for molecules: attach atoms without pbc")
         positions = atoms.get_positions() / BOHR_ANGSTROM
-        label = self._labels.label(Structure(atoms.numbers, positions, charge=self.charge))
+        structure = Structure(atoms.numbers, positions, charge=self.charge)
+        label = self._labels.label(structure)
         energy = label.energy * HARTREE_EV
         self.results = {
             "energy": energy,
@@ -73,3 +81,7 @@ class KohnShamCalculator(Calculator):
             "forces": label.forces * (HARTREE_EV / BOHR_ANGSTROM),
             "dipole": np.asarray(label.dipole) * BOHR_ANGSTROM,
         }
+        if "polarizability" in properties:
+            response = compute_response(structure, label.orbitals, self.level, RESPONSE)
+            unit = BOHR_ANGSTROM**2 / HARTREE_EV
+            self.results["polarizability"] = response.polarizability * unit

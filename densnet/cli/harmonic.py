@@ -1,4 +1,4 @@
-"""``densnet harmonic``: normal modes and infrared intensities, DFT's beside the model's."""
+"""``densnet harmonic``: normal modes, infrared and Raman, DFT's beside the model's."""
 
 import argparse
 from pathlib import Path
@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from densnet.spectra.mode_matching import ModeComparison
 
 HELP = """\
-Relax a molecule with a model, differentiate its forces and dipoles, and report the harmonic
-frequencies and infrared intensities. --dft does the same with PySCF at the level of the model's
+Relax a molecule with a model, differentiate its forces and dipoles (and the polarizability of a
+model that offers it), and report the harmonic frequencies, infrared intensities and Raman
+activities. --dft does the same with PySCF at the level of the model's
 labels (functional, basis, grid), from the model's minimum on, and pairs the modes: what the model
 adds to the error of its reference.
 
@@ -32,7 +33,8 @@ examples:
   densnet harmonic runs/thiol/bundle --json modes.json
 
 The reference costs 6 N single points and some more for its minimum (three minutes for ethanol on
-one core); --output keeps them, so that a run that is killed goes on where it was.
+one core, five with polarizabilities); --output keeps them, so that a run that is killed goes on
+where it was.
 """
 
 LINE_WIDTH_CM1 = 10.0
@@ -76,7 +78,8 @@ def run(args: argparse.Namespace) -> int:
     numbers, positions = given or (model.template_numbers, model.template_positions)
     atoms = Atoms(numbers, positions * BOHR_ANGSTROM)
     atoms.calc = DensNetCalculator(model)
-    atoms, found = analyse(atoms, "model", None, MODEL_STEP_BOHR)
+    polarizability = model.offers_polarizability
+    atoms, found = analyse(atoms, "model", None, MODEL_STEP_BOHR, polarizability=polarizability)
     modes = modes_of(atoms, found)
     report: dict[str, Any] = {
         "model": model.name,
@@ -90,7 +93,9 @@ def run(args: argparse.Namespace) -> int:
         start = atoms.copy()
         start.calc = reference_calculator(model)
         folder = None if args.output is None else args.output / "reference"
-        start, reference = analyse(start, "reference", folder, DFT_STEP_BOHR)
+        start, reference = analyse(
+            start, "reference", folder, DFT_STEP_BOHR, polarizability=polarizability
+        )
         reference_modes = modes_of(start, reference)
         comparison = compare_modes(
             modes, found.positions, reference_modes, reference.positions, masses_of(atoms)
@@ -98,12 +103,14 @@ def run(args: argparse.Namespace) -> int:
         console.print(comparison_table(model.name, modes, reference_modes, comparison))
         report["level"] = model.manifest["level"]
         report["reference"] = describe(start, reference, reference_modes)
-        report["errors"] = errors = summary(comparison, reference_modes)
+        report["errors"] = errors = summary(comparison, modes, reference_modes)
         console.print(
             f"mean |Δν| {errors['mean_absolute_wavenumber_error_cm1']:.2f} cm⁻¹, largest "
             f"{errors['largest_wavenumber_error_cm1']:.2f}; Σ|ΔI|/ΣI "
             f"{100.0 * errors['relative_intensity_error']:.2f} %"
         )
+        if "relative_activity_error" in errors:
+            console.print(f"Raman: Σ|ΔR|/ΣR {100.0 * errors['relative_activity_error']:.2f} %")
     else:
         console.print(mode_table(model.name, modes))
     if args.output is not None:
@@ -115,7 +122,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def analyse(
-    atoms: "Atoms", title: str, folder: Path | None, step: float
+    atoms: "Atoms", title: str, folder: Path | None, step: float, *, polarizability: bool
 ) -> "tuple[Atoms, Derivatives]":
     """Relax and differentiate, with a progress bar; the folder keeps what was done."""
     import ase.io
@@ -142,6 +149,7 @@ def analyse(
         derivatives = differentiate(
             relaxed,
             step=step,
+            polarizability=polarizability,
             checkpoint=None if folder is None else folder / "displacements.txt",
             on_progress=lambda done, total: bar.update(
                 task, completed=done, total=total, note="derivatives"
@@ -171,7 +179,11 @@ def modes_of(atoms: "Atoms", derivatives: "Derivatives") -> "HarmonicModes":
 
     hessian = 0.5 * (derivatives.hessian + derivatives.hessian.T)
     return harmonic_modes(
-        hessian, masses_of(atoms), derivatives.positions, derivatives.polar_tensors
+        hessian,
+        masses_of(atoms),
+        derivatives.positions,
+        derivatives.polar_tensors,
+        derivatives.polarizability_tensors,
     )
 
 
@@ -182,7 +194,9 @@ def masses_of(atoms: "Atoms") -> "NDArray[np.float64]":
     return standard_masses(atoms.get_chemical_symbols())
 
 
-def summary(comparison: "ModeComparison", reference: "HarmonicModes") -> dict[str, float]:
+def summary(
+    comparison: "ModeComparison", modes: "HarmonicModes", reference: "HarmonicModes"
+) -> dict[str, float]:
     """The numbers by which the model is judged."""
     import numpy as np
 
@@ -190,7 +204,12 @@ def summary(comparison: "ModeComparison", reference: "HarmonicModes") -> dict[st
     intensity = comparison.intensity_error_km_mol
     assert intensity is not None
     assert reference.intensity_km_mol is not None
-    return {
+    raman = {}
+    activity, expected = modes.activity_angstrom4_amu, reference.activity_angstrom4_amu
+    if activity is not None and expected is not None:
+        difference = np.abs(activity[comparison.order] - expected)
+        raman["relative_activity_error"] = float(difference.sum() / expected.sum())
+    return raman | {
         "mean_absolute_wavenumber_error_cm1": float(error.mean()),
         "largest_wavenumber_error_cm1": float(error.max()),
         "relative_intensity_error": float(
@@ -209,6 +228,7 @@ def describe(atoms: "Atoms", derivatives: "Derivatives", modes: "HarmonicModes")
         "dipole_e_bohr": atoms.get_dipole_moment() / BOHR_ANGSTROM,
         "wavenumber_cm1": modes.wavenumber_cm1,
         "intensity_km_mol": modes.intensity_km_mol,
+        "activity_angstrom4_amu": modes.activity_angstrom4_amu,
     }
 
 
@@ -218,12 +238,17 @@ def mode_table(title: str, modes: "HarmonicModes") -> "Table":
 
     assert modes.intensity_km_mol is not None
     table = Table(title=f"harmonic modes of {title}")
-    for column in ("mode", "ν / cm⁻¹", "I / km mol⁻¹"):
+    columns = ["mode", "ν / cm⁻¹", "I / km mol⁻¹"]
+    activity = modes.activity_angstrom4_amu
+    if activity is not None:
+        columns.append("R / Å⁴ amu⁻¹")
+    for column in columns:
         table.add_column(column, justify="right")
     for i, (nu, intensity) in enumerate(
         zip(modes.wavenumber_cm1, modes.intensity_km_mol, strict=True), start=1
     ):
-        table.add_row(str(i), f"{nu:.1f}", f"{intensity:.1f}")
+        raman = [] if activity is None else [f"{activity[i - 1]:.1f}"]
+        table.add_row(str(i), f"{nu:.1f}", f"{intensity:.1f}", *raman)
     return table
 
 
@@ -236,17 +261,16 @@ def comparison_table(
     assert modes.intensity_km_mol is not None
     assert reference.intensity_km_mol is not None
     table = Table(title=f"harmonic modes of {title} beside its reference")
-    for column in (
-        "mode",
-        "ν DFT / cm⁻¹",
-        "ν model",
-        "Δν",
-        "I DFT / km mol⁻¹",
-        "I model",
-        "overlap",
-    ):
+    columns = ["mode", "ν DFT / cm⁻¹", "ν model", "Δν", "I DFT / km mol⁻¹", "I model", "overlap"]
+    activity, expected = modes.activity_angstrom4_amu, reference.activity_angstrom4_amu
+    if activity is not None and expected is not None:
+        columns += ["R DFT / Å⁴ amu⁻¹", "R model"]
+    for column in columns:
         table.add_column(column, justify="right")
     for i, j in enumerate(comparison.order):
+        raman = []
+        if activity is not None and expected is not None:
+            raman = [f"{expected[i]:.1f}", f"{activity[j]:.1f}"]
         table.add_row(
             str(i + 1),
             f"{reference.wavenumber_cm1[i]:.1f}",
@@ -255,6 +279,7 @@ def comparison_table(
             f"{reference.intensity_km_mol[i]:.1f}",
             f"{modes.intensity_km_mol[j]:.1f}",
             f"{comparison.overlap[i]:.3f}",
+            *raman,
         )
     return table
 

@@ -1,4 +1,4 @@
-"""Harmonic frequencies and infrared intensities from a Hessian and atomic polar tensors."""
+"""Harmonic frequencies, infrared intensities and Raman activities from derivatives at a minimum."""
 
 from dataclasses import dataclass
 
@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from densnet.errors import InputError
 from densnet.spectra.infrared import SPEED_OF_LIGHT_AU, UNIT
+from densnet.spectra.raman import mode_activity
 from densnet.spectra.spectrum import Spectrum
 from densnet.units import AU_WAVENUMBER_CM1, AVOGADRO, BOHR_M, DALTON_AU
 
@@ -28,11 +29,14 @@ class HarmonicModes:
         Integrated infrared intensities.
     displacements : (n_modes, n_atoms, 3) float64
         ∂r/∂Q with Q mass-weighted in √m_e·bohr: Σ m |∂r/∂Q|² = 1.
+    activity_angstrom4_amu : (n_modes,) float64 or None
+        Raman activities.
     """
 
     wavenumber_cm1: Array
     intensity_km_mol: Array | None
     displacements: Array
+    activity_angstrom4_amu: Array | None = None
 
 
 def harmonic_modes(
@@ -40,6 +44,7 @@ def harmonic_modes(
     masses: Array,
     positions: Array,
     polar_tensors: Array | None = None,
+    polarizability_tensors: Array | None = None,
 ) -> HarmonicModes:
     """Diagonalise a mass-weighted Hessian without translations and rotations.
 
@@ -51,6 +56,8 @@ def harmonic_modes(
         Of the stationary point.
     polar_tensors : (n_atoms, 3, 3) float64, e, optional
         ``polar_tensors[A, i, x]`` = ∂μ_x/∂r_{A,i}.
+    polarizability_tensors : (n_atoms, 3, 3, 3) float64, bohr², optional
+        ``polarizability_tensors[A, i, x, y]`` = ∂α_xy/∂r_{A,i}.
 
     Returns
     -------
@@ -89,7 +96,16 @@ def harmonic_modes(
             )
         derivative = np.einsum("qai,aix->qx", displacements, polar_tensors)
         intensity = INTENSITY_KM_MOL * (derivative**2).sum(axis=1)
-    return HarmonicModes(wavenumber, intensity, displacements)
+    activity = None
+    if polarizability_tensors is not None:
+        if np.shape(polarizability_tensors) != (n, 3, 3, 3):
+            raise InputError(
+                f"polarizability_tensors must have shape ({n}, 3, 3, 3), got "
+                f"{np.shape(polarizability_tensors)}"
+            )
+        by_mode = np.einsum("qai,aixy->qxy", displacements, polarizability_tensors)
+        activity = mode_activity(by_mode)
+    return HarmonicModes(wavenumber, intensity, displacements, activity)
 
 
 def broadened(modes: HarmonicModes, wavenumber_cm1: Array, width_cm1: float) -> Array:

@@ -107,6 +107,19 @@ def raman(signals: Sequence[Signal], resolution: Resolution) -> Raman:
     )
 
 
+def mode_activity(derivatives: Array) -> Array:
+    """Raman activity of normal modes, 45 ā′² + 7 γ′², (n_modes,), Å⁴/amu.
+
+    Parameters
+    ----------
+    derivatives : (n_modes, 3, 3) float64
+        ∂α/∂Q in bohr³ per √m_e·bohr, Q mass-weighted.
+    """
+    mean, traceless = split_polarizability(derivatives)
+    squared_anisotropy = 1.5 * np.square(traceless).sum(axis=(1, 2))
+    return np.asarray(_AU_ANGSTROM4_AMU * (45.0 * mean**2 + 7.0 * squared_anisotropy))
+
+
 def split_polarizability(polarizability: Array) -> tuple[Array, Array]:
     """Split into mean and traceless part: (n, 3, 3) → (n,), (n, 3, 3)."""
     mean = np.trace(polarizability, axis1=1, axis2=2) / 3.0

@@ -16,7 +16,9 @@ from densnet.reference.level import Level
 from densnet.spectra.harmonic import HarmonicModes, harmonic_modes
 from densnet.spectra.masses import standard_masses
 from densnet.spectra.mode_matching import compare_modes
+from densnet.structure import Structure
 from densnet.units import BOHR_ANGSTROM
+from tests.reference.test_response import finite_field
 
 SMALL = Level(basis="sto-3g", grid_level=3)
 
@@ -91,6 +93,27 @@ def test_the_reference_has_the_forces_of_its_energy():
     water.pbc = True
     with pytest.raises(InputError, match="without pbc"):
         water.get_potential_energy()
+
+
+def test_the_reference_has_a_polarizability_that_can_be_differentiated():
+    hydrogen = Atoms("H2", [[0.0, 0.0, 0.0], [0.0, 0.0, 0.74]])
+    hydrogen.calc = KohnShamCalculator(Level(basis="def2-svp", grid_level=1))
+    hydrogen.get_forces()
+    assert "polarizability" not in hydrogen.calc.results
+    found = differentiate(hydrogen, step=0.02, polarizability=True)
+    assert found.polarizability_tensors.shape == (2, 3, 3, 3)
+    scale = np.abs(found.polarizability_tensors).max()
+    # Both atoms moving alike change nothing, one moving sideways nothing of first order.
+    assert np.abs(found.polarizability_tensors.sum(axis=0)).max() < 1e-3 * scale
+    assert np.abs(found.polarizability_tensors[:, :2, 2, 2]).max() < 1e-3 * scale
+    # Dipoles in finite fields, of a stretched and of a shortened bond.
+    step, alpha = 0.02, []
+    for sign in (1.0, -1.0):
+        r = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 0.74 / BOHR_ANGSTROM + sign * step]])
+        alpha.append(finite_field(Structure(np.array([1, 1]), r), hydrogen.calc.level))
+    slope = (alpha[0] - alpha[1]) / (2.0 * step)
+    assert scale > 1.0
+    np.testing.assert_allclose(found.polarizability_tensors[1, 2], slope, atol=1e-2 * scale)
 
 
 def test_modes_are_paired_whatever_their_order_and_orientation(rng):

@@ -19,6 +19,19 @@ def test_modes_are_printed_drawn_and_written(tmp_path, capsys):
     assert report == json.loads((tmp_path / "out" / "harmonic.json").read_text())
 
 
+def test_raman_activities_come_with_a_model_that_has_polarizabilities(
+    polarizable_bundle, tmp_path, capsys
+):
+    output = tmp_path / "out"
+    assert main(["harmonic", str(polarizable_bundle), "--output", str(output)]) == 0
+    assert "R / Å⁴ amu⁻¹" in capsys.readouterr().out
+    predicted = json.loads((output / "harmonic.json").read_text())["predicted"]
+    activity = np.array(predicted["activity_angstrom4_amu"])
+    assert activity.shape == (21,)
+    assert activity.min() >= 0.0
+    assert activity.max() > 0.0
+
+
 def test_a_geometry_that_is_not_there_is_named(capsys):
     assert main(["harmonic", "ethanol", "nowhere.xyz"]) == 2
     assert "nowhere.xyz: no such geometry" in capsys.readouterr().err

@@ -56,6 +56,26 @@ def test_a_diatomic_has_one_mode_of_the_textbook_frequency_and_intensity() -> No
     )
 
 
+def test_a_diatomic_has_the_textbook_raman_activity() -> None:
+    masses = standard_masses(["C", "O"])
+    axis = np.array([2.0, -1.0, 2.0]) / 3.0
+    reduced = masses.prod() / masses.sum()
+    parallel, perpendicular = 7.0, 1.5
+    slope = perpendicular * np.eye(3) + (parallel - perpendicular) * np.outer(axis, axis)
+    tensors = np.stack([-np.multiply.outer(axis, slope), np.multiply.outer(axis, slope)])
+    positions = np.array([[0.1, 0.2, 0.3], [0.1, 0.2, 0.3] + 2.1 * axis])
+    modes = harmonic_modes(diatomic(1.2, axis), masses, positions, polarizability_tensors=tensors)
+    mean, anisotropy = (parallel + 2.0 * perpendicular) / 3.0, parallel - perpendicular
+    expected = (45.0 * mean**2 + 7.0 * anisotropy**2) * BOHR_ANGSTROM**4 / (reduced / DALTON_AU)
+    assert modes.activity_angstrom4_amu is not None
+    np.testing.assert_allclose(
+        modes.activity_angstrom4_amu, [expected], rtol=1e3 * ROUNDING_RELATIVE
+    )
+    assert modes.intensity_km_mol is None
+    with pytest.raises(InputError, match="polarizability_tensors must have shape"):
+        harmonic_modes(diatomic(1.2, axis), masses, positions, polarizability_tensors=tensors[:1])
+
+
 def test_one_debye_per_angstrom_squared_per_dalton_is_42_256_km_mol() -> None:
     debye_angstrom_au = BOHR_ANGSTROM / AU_DEBYE
     per_unit = INTENSITY_KM_MOL * debye_angstrom_au**2 / DALTON_AU
