@@ -20,14 +20,15 @@ KERNEL_SOURCES := $(shell find cpp -name '*.cpp' -o -name '*.hpp' -o -name '*.h'
 # One thread a process: for small molecules more of them are slower (README, "Threads").
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help run test lint bench asan clean
+.PHONY: help run test lint bench asan asan-bindings clean
 
 help:
 	@echo "make run    set up, then ethanol dynamics through i-PI with the shipped model, then its IR spectrum"
 	@echo "make test   set up, then all tests"
 	@echo "make lint   set up, then ruff (format and rules) and mypy"
 	@echo "make bench  set up, then the benchmarks"
-	@echo "make asan   the kernel's own checks under the address and undefined-behaviour sanitizers"
+	@echo "make asan   the C++ libraries' own checks under the address and undefined-behaviour sanitizers"
+	@echo "make asan-bindings  tests of the integrals with a sanitized kernel"
 	@echo "make clean  remove the environment, builds and caches (runs/ stays)"
 
 # Eight microcanonical trajectories from thermalised starts, on two cores, then their IR spectrum.
@@ -49,16 +50,36 @@ bench: $(INSTALLED)
 	$(BIN)/densnet bench
 
 ASAN_FLAGS := -std=c++17 -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
-  -fno-sanitize-recover=undefined -Icpp/include
-ASAN_SOURCES := $(wildcard cpp/src/*.cpp) cpp/tests/exercise.cpp
-ASAN_OBJECTS := $(patsubst %.cpp,build/asan/%.o,$(ASAN_SOURCES))
+  -fno-sanitize-recover=undefined -fPIC -Icpp/include
+ASAN_KERNEL := $(wildcard cpp/src/*.cpp) cpp/tests/exercise.cpp
+ASAN_ENGINE := $(filter-out cpp/engine/bindings.cpp,$(wildcard cpp/engine/*.cpp)) cpp/tests/exercise_engine.cpp
 
 asan:
-	@$(MAKE) --no-print-directory -j2 build/asan/exercise
+	@$(MAKE) --no-print-directory -j2 build/asan/exercise build/asan/exercise_engine
 	build/asan/exercise
+	build/asan/exercise_engine
 
-build/asan/exercise: $(ASAN_OBJECTS)
+build/asan/exercise: $(patsubst %.cpp,build/asan/%.o,$(ASAN_KERNEL))
 	$(CXX) $(ASAN_FLAGS) $^ -o $@ -lpthread
+
+build/asan/exercise_engine: $(patsubst %.cpp,build/asan/%.o,$(ASAN_ENGINE))
+	$(CXX) $(ASAN_FLAGS) $^ -o $@ -lpthread
+
+# The same for the bindings: the tests of the integrals with a sanitized extension. Python itself is
+# not instrumented, so the sanitizer comes first by LD_PRELOAD, and leaks of Python are not looked for.
+ASAN_EXTENSION := build/asan/_kernel.so
+ASAN_TESTS := $(addprefix tests/integrals/test_,arguments.py forms.py points.py gradients.py autograd.py)
+
+asan-bindings: $(INSTALLED)
+	@$(MAKE) --no-print-directory -j2 $(ASAN_EXTENSION)
+	SANITIZED_KERNEL=$(ASAN_EXTENSION) ASAN_OPTIONS=detect_leaks=0 PYTHONPATH=cpp/tests \
+	  LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
+	  $(BIN)/python -m pytest -p sanitized $(ASAN_TESTS)
+
+$(ASAN_EXTENSION): $(patsubst %.cpp,build/asan/%.o,$(wildcard cpp/src/*.cpp) cpp/bindings/python.cpp)
+	$(CXX) $(ASAN_FLAGS) -shared $^ -o $@ -lpthread
+
+build/asan/cpp/bindings/python.o: ASAN_FLAGS += $(shell $(BIN)/python -m pybind11 --includes 2>/dev/null)
 
 build/asan/%.o: %.cpp $(KERNEL_SOURCES)
 	@mkdir -p $(dir $@)

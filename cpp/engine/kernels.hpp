@@ -17,6 +17,8 @@ constexpr int kMaxL = 6;
 constexpr int kMaxFilterL = 4;
 constexpr int kMaxHarmonics = (kMaxL + 1) * (kMaxL + 1);
 constexpr int kLineBytes = 64;
+// Of double, in the widest vector.
+constexpr int kMaxLanes = 8;
 // Edges that are evaluated together.
 constexpr int kEdgeChunk = 12;
 
@@ -112,6 +114,20 @@ struct PairTransformJob {
     T* on_pairs;
 };
 
+// Harmonics of the directions of edges, and the gradient with respect to directions.
+template <typename T>
+struct HarmonicsJob {
+    int n_edges;
+    int n_padded;  // a multiple of kMaxLanes; unit vectors behind the last edge are of unit length
+    int l_max;
+    const double* norms;  // (kMaxL + 1, kMaxL + 1)
+    const double* unit;   // (3, n_padded)
+    int width;
+    T* values;              // forward: (n_edges, width), written
+    const T* gradient;      // backward: (n_edges, width), read
+    double* unit_gradient;  // backward: (3, n_padded), written
+};
+
 // The edges of a block: those of receiver a are first[a] … first[a + 1] - 1.
 template <typename T>
 struct EdgeView {
@@ -168,6 +184,8 @@ struct Kernels {
     const char* name;
     void (*linear)(const LinearJob<T>& job);
     void (*slots)(const SlotJob<T>& job);
+    void (*harmonics_forward)(const HarmonicsJob<T>& job);
+    void (*harmonics_backward)(const HarmonicsJob<T>& job);
     void (*product_forward)(const ProductJob<T>& job);
     void (*product_backward)(const ProductJob<T>& job);
     void (*to_pairs)(const PairTransformJob<T>& job);

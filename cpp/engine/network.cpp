@@ -47,7 +47,9 @@ template <typename T>
 Network<T>::Network(const Weights<T>& weights, const Kernels<T>& kernels, const Kernels<double>& exact,
                     const Block& block, Arena& arena, Costs& costs)
     : w_(weights), kernels_(kernels), exact_(exact), block_(block), arena_(arena), costs_(costs),
-      n_(block.n_atoms), n_edges_(block.n_edges()) {}
+      n_(block.n_atoms), n_edges_(block.n_edges()),
+      // The functional sees components up to l_static, and products harmonics up to their l_in.
+      l_highest_(std::max(weights.l_static, weights.sizes.density_map.l_two_body)) {}
 
 template <typename T>
 Field<T> Network<T>::field(int n_m, int width, bool zeros) {
@@ -95,12 +97,21 @@ void Network<T>::contract(const Aligned<T>& matrices, int n_in, int n_out, const
     });
 }
 
+template <typename T>
+HarmonicsJob<T> Network<T>::harmonics_job(int l_max) const {
+    return {n_edges_,        n_padded_, l_max,   harmonic_norms(), directions_,
+            harmonics_width_, nullptr,  nullptr, nullptr};
+}
+
 // b_n(x) = s sin(nπx)/x (1 − x²)³, x = r/r_c, and db_n/dr; directions and harmonics.
 template <typename T>
 void Network<T>::make_edges() {
     const int n_radial = w_.sizes.n_radial, n_y = n_harmonics(w_.sizes.l_density);
     harmonics_width_ = n_y;
     const std::size_t n = static_cast<std::size_t>(n_edges_);
+    n_padded_ = (n_edges_ + kMaxLanes - 1) / kMaxLanes * kMaxLanes;
+    directions_ = arena_.take<double>(3 * static_cast<std::size_t>(n_padded_));
+    std::fill(directions_, directions_ + 3 * static_cast<std::size_t>(n_padded_), std::sqrt(1.0 / 3.0));
     distance_ = arena_.take<double>(n);
     slopes_ = arena_.take<double>(n * n_radial);
     unit_ = arena_.take<T>(3 * n);
@@ -115,11 +126,10 @@ void Network<T>::make_edges() {
             const double* r = &block_.vectors[3 * e];
             const double distance = std::sqrt(r[0] * r[0] + r[1] * r[1] + r[2] * r[2]);
             distance_[e] = distance;
-            const double u[3] = {r[0] / distance, r[1] / distance, r[2] / distance};
-            for (int axis = 0; axis < 3; ++axis) unit_[3 * e + axis] = static_cast<T>(u[axis]);
-            double y[kMaxHarmonics];
-            harmonics(w_.sizes.l_density, u, y, nullptr);
-            for (int h = 0; h < n_y; ++h) harmonics_[e * n_y + h] = static_cast<T>(y[h]);
+            for (int axis = 0; axis < 3; ++axis) {
+                directions_[axis * n_padded_ + e] = r[axis] / distance;
+                unit_[3 * e + axis] = static_cast<T>(r[axis] / distance);
+            }
             const double x = distance / w_.sizes.cutoff, inside = 1.0 - x * x;
             const double envelope = scale * inside * inside * inside / x;
             const double slope = scale * (-6.0 * inside * inside - inside * inside * inside / (x * x));
@@ -134,6 +144,9 @@ void Network<T>::make_edges() {
                 s = next;
             }
         }
+        HarmonicsJob<T> job = harmonics_job(w_.sizes.l_density);
+        job.values = harmonics_;
+        kernels_.harmonics_forward(job);
     });
     radial_map_ = arena_.take<T>(n * w_.n_contracted);
     radial_map_gradient_ = arena_.template take_zeros<T>(n * w_.n_contracted);
@@ -545,9 +558,6 @@ void Network<T>::functional_backward() {
 
 template <typename T>
 void Network<T>::map_backward() {
-    // The functional sees components up to l_static, and products harmonics up to their l_in: above,
-    // no gradient comes back.
-    const int l_highest = std::max(w_.l_static, w_.sizes.density_map.l_two_body);
     const int wide = w_.n_channels_functional;
     const Field<T> gradient = field(n_harmonics(w_.l_static), w_.n_shells);
     for (int l = 0; l <= w_.l_static; ++l) {
@@ -559,8 +569,8 @@ void Network<T>::map_backward() {
         }
     }
     const std::vector<double> charges_gradient = shift_charges_backward(gradient);
-    sums_gradient_ = field(n_harmonics(l_highest), w_.n_channels_map, true);
-    for (LayerState& state : map_) state.gradient = field(n_harmonics(l_highest), w_.n_channels_map, true);
+    sums_gradient_ = field(n_harmonics(l_highest_), w_.n_channels_map, true);
+    for (LayerState& state : map_) state.gradient = field(n_harmonics(l_highest_), w_.n_channels_map, true);
     for (int l = 0; l <= w_.l_static; ++l) {
         const Source<T> source = {gradient.at(l * l), gradient.stride, w_.n_shells, w_.n_shells};
         int column = 0;
@@ -578,13 +588,13 @@ void Network<T>::map_backward() {
     transfer_backward(charges_gradient);
     for (std::size_t i = map_.size(); i-- > 0;) {
         layer_backward(w_.map[i], sums_gradient_, i > 0 ? &map_[i - 1].gradient : nullptr, radial_map_,
-                       radial_map_gradient_, l_highest, map_[i]);
+                       radial_map_gradient_, l_highest_, map_[i]);
     }
     const int wide_map = w_.n_channels_map;
-    T* scratch = arena_.take<T>(edge_scratch_size(l_highest, wide_map, 0));
-    const double of_edge = 4.0 * wide_map * ((l_highest + 1.0) * w_.n_contracted + n_harmonics(l_highest));
+    T* scratch = arena_.take<T>(edge_scratch_size(l_highest_, wide_map, 0));
+    const double of_edge = 4.0 * wide_map * ((l_highest_ + 1.0) * w_.n_contracted + n_harmonics(l_highest_));
     costs_.count(kSums, n_edges_ * of_edge, [&] {
-        kernels_.sums_backward({edge_view(radial_map_, radial_map_gradient_), l_highest, wide_map,
+        kernels_.sums_backward({edge_view(radial_map_, radial_map_gradient_), l_highest_, wide_map,
                                 w_.two_body.forward.data(), w_.two_body.n_out,
                                 w_.two_body.backward.data(), sums_gradient_.data,
                                 sums_gradient_.stride, scratch});
@@ -609,30 +619,30 @@ void Network<T>::write_forces(const Batch& batch, const Results& results) {
     std::fill(results.forces + 3 * first, results.forces + 3 * (first + n_), 0.0);
     std::fill(results.virial + 9 * block_.first_structure,
               results.virial + 9 * (block_.first_structure + block_.n_structures), 0.0);
-    const int n_radial = w_.sizes.n_radial, l_density = w_.sizes.l_density, n_y = n_harmonics(l_density);
-    const bool with_density = w_.uses_density();
-    costs_.count(kEdges, n_edges_ * (8.0 * n_radial + 20.0 * n_y), [&] {
+    const int n_radial = w_.sizes.n_radial;
+    double* by_harmonics = arena_.take_zeros<double>(3 * static_cast<std::size_t>(n_padded_));
+    costs_.count(kEdges, n_edges_ * (2.0 * n_radial + 12.0 * n_harmonics(l_highest_) + 60.0), [&] {
+        if (w_.uses_density()) {
+            HarmonicsJob<T> job = harmonics_job(l_highest_);
+            job.gradient = harmonics_gradient_;
+            job.unit_gradient = by_harmonics;
+            kernels_.harmonics_backward(job);
+        }
         for (int i = 0; i < n_; ++i) {
             double* force_i = results.forces + 3 * block_.atom[i];
             double* virial = results.virial + 9 * block_.structure[i];
-            for (int e = block_.first_edge[i]; e < block_.first_edge[i + 1]; ++e) {
-                const double* r = &block_.vectors[3 * static_cast<std::size_t>(e)];
+            for (int edge = block_.first_edge[i]; edge < block_.first_edge[i + 1]; ++edge) {
+                const std::size_t e = static_cast<std::size_t>(edge);
+                const double* r = &block_.vectors[3 * e];
                 const double distance = distance_[e];
-                const double u[3] = {r[0] / distance, r[1] / distance, r[2] / distance};
                 double along = 0.0;
                 for (int k = 0; k < n_radial; ++k) {
-                    along += static_cast<double>(functions_gradient_[static_cast<std::size_t>(e) * w_.n_radial + k]) *
-                             slopes_[static_cast<std::size_t>(e) * n_radial + k];
+                    along += static_cast<double>(functions_gradient_[e * w_.n_radial + k]) * slopes_[e * n_radial + k];
                 }
-                double across[3];
-                for (int axis = 0; axis < 3; ++axis) across[axis] = unit_gradient_[3 * static_cast<std::size_t>(e) + axis];
-                if (with_density) {
-                    double y[kMaxHarmonics], slopes[3 * kMaxHarmonics];
-                    harmonics(l_density, u, y, slopes);
-                    const T* d = harmonics_gradient_ + static_cast<std::size_t>(e) * n_y;
-                    for (int h = 0; h < n_y; ++h) {
-                        for (int axis = 0; axis < 3; ++axis) across[axis] += slopes[3 * h + axis] * d[h];
-                    }
+                double u[3], across[3];
+                for (int axis = 0; axis < 3; ++axis) {
+                    u[axis] = directions_[axis * n_padded_ + e];
+                    across[axis] = unit_gradient_[3 * e + axis] + by_harmonics[axis * n_padded_ + e];
                 }
                 const double radial = across[0] * u[0] + across[1] * u[1] + across[2] * u[2];
                 double* force_j = results.forces + 3 * block_.atom[block_.sender[e]];

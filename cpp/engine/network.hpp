@@ -42,8 +42,11 @@ private:
     Costs& costs_;
     const int n_;        // atoms
     const int n_edges_;
+    int l_highest_;      // gradients of neighbour sums and collected features are zero above
 
     // Edges: functions and gradients with respect to them.
+    int n_padded_;                // edges, up to a multiple of kMaxLanes
+    double *directions_;          // (3, n_padded)
     double *distance_, *slopes_;  // slopes: (n_edges, n_radial) db_n/dr
     T *unit_, *unit_gradient_, *harmonics_, *harmonics_gradient_;
     T *functions_, *functions_gradient_;
@@ -66,6 +69,7 @@ private:
     EdgeView<T> edge_view(const T* radial, T* radial_gradient) const;
     void contract(const Aligned<T>& matrices, int n_in, int n_out, const T* x, T* out, bool accumulate);
 
+    HarmonicsJob<T> harmonics_job(int l_max) const;
     void make_edges();
     void make_sums();
     void layer_forward(const Layer<T>& layer, const Field<T>& fixed, const Field<T>* features,

@@ -26,12 +26,16 @@ struct Norms {
 
 }  // namespace
 
-// Y_lm = N_lm (d^|m| P_l / dz^|m|) Re or Im (x + iy)^|m|, N² = (2l+1) (2 − δ_m0) (l−|m|)!/(l+|m|)!.
-void harmonics(int l_max, const double* unit, double* values, double* gradients) {
+const double* harmonic_norms() {
     static const Norms norms;
+    return &norms.of[0][0];
+}
+
+// Y_lm = N_lm (d^|m| P_l / dz^|m|) Re or Im (x + iy)^|m|, N² = (2l+1) (2 − δ_m0) (l−|m|)!/(l+|m|)!.
+void harmonics(int l_max, const double* unit, double* values) {
     const double x = unit[0], y = unit[1], z = unit[2];
     // q[l][k] = d^k P_l / dz^k
-    double q[kMaxL + 2][kMaxL + 3] = {};
+    double q[kMaxL + 2][kMaxL + 2] = {};
     q[0][0] = 1.0;
     for (int l = 0; l < l_max; ++l) {
         for (int k = 0; k <= l + 1; ++k) {
@@ -40,28 +44,16 @@ void harmonics(int l_max, const double* unit, double* values, double* gradients)
             q[l + 1][k] = ((2 * l + 1) * (z * q[l][k] + k * below) - l * before) / (l + 1);
         }
     }
-    double cosine = 1.0, sine = 0.0, cosine_before = 0.0, sine_before = 0.0;
+    double cosine = 1.0, sine = 0.0;
     for (int k = 0; k <= l_max; ++k) {
         for (int l = k; l <= l_max; ++l) {
-            const double norm = norms.of[l][k];
-            const double along = norm * q[l][k], slope = norm * q[l][k + 1];
-            const int plus = l * l + l + k, minus = l * l + l - k;
-            values[plus] = along * cosine;
-            if (k > 0) values[minus] = along * sine;
-            if (gradients == nullptr) continue;
-            gradients[3 * plus] = along * k * cosine_before;
-            gradients[3 * plus + 1] = -along * k * sine_before;
-            gradients[3 * plus + 2] = slope * cosine;
-            if (k > 0) {
-                gradients[3 * minus] = along * k * sine_before;
-                gradients[3 * minus + 1] = along * k * cosine_before;
-                gradients[3 * minus + 2] = slope * sine;
-            }
+            const double along = harmonic_norms()[l * (kMaxL + 1) + k] * q[l][k];
+            values[l * l + l + k] = along * cosine;
+            if (k > 0) values[l * l + l - k] = along * sine;
         }
-        cosine_before = cosine;
-        sine_before = sine;
-        cosine = x * cosine_before - y * sine_before;
-        sine = x * sine_before + y * cosine_before;
+        const double before = cosine;
+        cosine = x * before - y * sine;
+        sine = x * sine + y * before;
     }
 }
 
@@ -84,7 +76,7 @@ void tabulate(const SphereRule& rule, const std::vector<int>& chosen, double fac
     weighted = Aligned<T>(chosen.size() * kMaxHarmonics);
     for (std::size_t i = 0; i < chosen.size(); ++i) {
         double values[kMaxHarmonics];
-        harmonics(kMaxL, &rule.points[3 * chosen[i]], values, nullptr);
+        harmonics(kMaxL, &rule.points[3 * chosen[i]], values);
         for (int h = 0; h < kMaxHarmonics; ++h) {
             plain[i * kMaxHarmonics + h] = static_cast<T>(values[h]);
             weighted[i * kMaxHarmonics + h] =

@@ -9,9 +9,11 @@
 namespace densnet {
 namespace engine {
 
-// Y_lm(u), m = −l … l, of a unit vector; with gradients, those of a polynomial that equals Y_lm on the
-// sphere, (n_m, 3).
-void harmonics(int l_max, const double* unit, double* values, double* gradients);
+// N_lm of a harmonic with the norm 4π, m ≥ 0, (kMaxL + 1, kMaxL + 1).
+const double* harmonic_norms();
+
+// Y_lm(u), m = −l … l, of a unit vector.
+void harmonics(int l_max, const double* unit, double* values);
 
 // The first rule that is exact up to a degree.
 const SphereRule& rule_for(const std::vector<SphereRule>& rules, int degree);

@@ -236,21 +236,46 @@ DENSNET_INLINE void legendre(const PairView<T>& pairs, int l_max, const T* u, T*
     }
 }
 
-// The parts of Σ_l R^l P_l at a pair of points, and those of its derivative with respect to u · g.
+// The parts of Σ_l R^l P_l at a pair of points, from P_l there, l ≥ 1.
 template <typename T, int L>
-DENSNET_INLINE void filter_at(const typename Wide<T>::V* r, const T* p, int n_padded,
+DENSNET_INLINE void filter_at(const typename Wide<T>::V* r, const typename Wide<T>::V* p,
                               typename Wide<T>::V& even, typename Wide<T>::V& odd) {
-    using V = typename Wide<T>::V;
     even = r[0];
-    odd = V{};
-#pragma GCC unroll 16
-    for (int i = 0; i < L; ++i) {
-        const int l = i + 1;
-        const V term = set1(p[i * n_padded]) * r[l];
+    odd = p[0] * r[1];
+#pragma GCC unroll 8
+    for (int l = 2; l <= L; ++l) {
         if (l % 2 == 0) {
-            even += term;
+            even += p[l - 1] * r[l];
         } else {
-            odd += term;
+            odd += p[l - 1] * r[l];
+        }
+    }
+}
+
+// One edge, GROUP vectors of channels: total += F h.
+template <typename T, int L, int GROUP>
+DENSNET_INLINE void convolve(const T* radial, const T* polynomials, const T* h, int n_pairs, int n_padded,
+                             std::ptrdiff_t width, T* total) {
+    using V = typename Wide<T>::V;
+    constexpr int N = Wide<T>::N;
+    V r[GROUP][L + 1];
+#pragma GCC unroll 2
+    for (int g = 0; g < GROUP; ++g) {
+#pragma GCC unroll 8
+        for (int l = 0; l <= L; ++l) r[g][l] = load(radial + l * width + g * N);
+    }
+    for (int i = 0; i < n_pairs; ++i, h += 2 * width, total += 2 * width) {
+        V p[L];
+#pragma GCC unroll 8
+        for (int l = 0; l < L; ++l) p[l] = set1(polynomials[l * n_padded + i]);
+#pragma GCC unroll 2
+        for (int g = 0; g < GROUP; ++g) {
+            V even, odd;
+            filter_at<T, L>(r[g], p, even, odd);
+            const V h_even = load(h + g * N), h_odd = load(h + width + g * N);
+            T *sum_even = total + g * N, *sum_odd = sum_even + width;
+            store(sum_even, load(sum_even) + even * h_even + odd * h_odd);
+            store(sum_odd, load(sum_odd) + even * h_odd + odd * h_even);
         }
     }
 }
@@ -258,34 +283,27 @@ DENSNET_INLINE void filter_at(const typename Wide<T>::V* r, const T* p, int n_pa
 template <typename T, int L>
 static void convolution_forward_of(const ConvolutionJob<T>& job) {
     using V = typename Wide<T>::V;
+    constexpr int N = Wide<T>::N;
     const int width = job.width, n_columns = (L + 1) * width, n_pairs = job.pairs.n_pairs;
+    const int n_padded = job.pairs.n_padded;
     const std::ptrdiff_t size = 2 * n_pairs * width;
     T* radial = job.scratch;
     T* polynomials = radial + 2 * kEdgeChunk * n_columns;
-    T* total = polynomials + 2 * kMaxL * job.pairs.n_padded;
+    T* total = polynomials + 2 * kMaxL * n_padded;
     for (int atom = 0; atom < job.edges.n_atoms; ++atom) {
-        for (std::ptrdiff_t i = 0; i < size; i += Wide<T>::N) store(total + i, V{});
+        for (std::ptrdiff_t i = 0; i < size; i += N) store(total + i, V{});
         each_chunk(job.edges, atom, [&](Chunk chunk) DENSNET_LAMBDA {
             radial_of(job.edges, chunk, job.weights, n_columns, n_columns, radial);
             for (int e = 0; e < chunk.n; ++e) {
                 const std::ptrdiff_t edge = chunk.first + e;
                 legendre<T, false>(job.pairs, L, job.edges.unit + 3 * edge, polynomials, nullptr);
                 const T* h = job.on_pairs + job.edges.sender[edge] * size;
-                for (int c = 0; c < width; c += Wide<T>::N) {
-                    V r[L + 1];
-#pragma GCC unroll 16
-                    for (int l = 0; l < L + 1; ++l) {
-                        r[l] = load(radial + e * n_columns + l * width + c);
-                    }
-                    for (int p = 0; p < n_pairs; ++p) {
-                        V even, odd;
-                        filter_at<T, L>(r, polynomials + p, job.pairs.n_padded, even, odd);
-                        T* sum_even = total + 2 * p * width + c;
-                        const V h_even = load(h + 2 * p * width + c), h_odd = load(h + (2 * p + 1) * width + c);
-                        store(sum_even, load(sum_even) + even * h_even + odd * h_odd);
-                        store(sum_even + width, load(sum_even + width) + even * h_odd + odd * h_even);
-                    }
+                const T* r = radial + e * n_columns;
+                int c = 0;
+                for (; c + 2 * N <= width; c += 2 * N) {
+                    convolve<T, L, 2>(r + c, polynomials, h + c, n_pairs, n_padded, width, total + c);
                 }
+                if (c < width) convolve<T, L, 1>(r + c, polynomials, h + c, n_pairs, n_padded, width, total + c);
             }
         });
         project_pairs(job.pairs, job.pairs.weighted, job.l_out, total, width,
@@ -293,20 +311,91 @@ static void convolution_forward_of(const ConvolutionJob<T>& job) {
     }
 }
 
+// What the backward pass of one edge reads and writes, at one place in the channels.
+template <typename T>
+struct EdgeBackward {
+    const T *radial, *polynomials, *slopes, *h, *total;
+    T *radial_gradient, *h_gradient;
+};
+
 // With G the gradient of the sum on the points of a receiver: dh = F G, dF = h G, dR^l = Σ_p P_l dF,
 // d(u · g_p) = Σ_c (Σ_l R^l P'_l) dF, du = Σ_p g_p d(u · g_p).
+template <typename T, int L, int GROUP>
+DENSNET_INLINE void convolve_backward(const EdgeBackward<T>& at, const PairView<T>& pairs,
+                                      std::ptrdiff_t width, typename Wide<T>::V* du) {
+    using V = typename Wide<T>::V;
+    constexpr int N = Wide<T>::N;
+    const int n_padded = pairs.n_padded;
+    V r[GROUP][L + 1], dr[GROUP][L + 1];
+#pragma GCC unroll 2
+    for (int g = 0; g < GROUP; ++g) {
+#pragma GCC unroll 8
+        for (int l = 0; l <= L; ++l) {
+            r[g][l] = load(at.radial + l * width + g * N);
+            dr[g][l] = V{};
+        }
+    }
+    V du_x = du[0], du_y = du[1], du_z = du[2];
+    for (int i = 0; i < pairs.n_pairs; ++i) {
+        V p[L], s[L], dt = V{};
+#pragma GCC unroll 8
+        for (int l = 0; l < L; ++l) {
+            p[l] = set1(at.polynomials[l * n_padded + i]);
+            s[l] = set1(at.slopes[l * n_padded + i]);
+        }
+#pragma GCC unroll 2
+        for (int g = 0; g < GROUP; ++g) {
+            const std::ptrdiff_t even_at = 2 * i * width + g * N, odd_at = even_at + width;
+            const V g_even = load(at.total + even_at), g_odd = load(at.total + odd_at);
+            const V h_even = load(at.h + even_at), h_odd = load(at.h + odd_at);
+            V even, odd;
+            filter_at<T, L>(r[g], p, even, odd);
+            store(at.h_gradient + even_at, load(at.h_gradient + even_at) + even * g_even + odd * g_odd);
+            store(at.h_gradient + odd_at, load(at.h_gradient + odd_at) + even * g_odd + odd * g_even);
+            const V d_even = h_even * g_even + h_odd * g_odd;
+            const V d_odd = h_even * g_odd + h_odd * g_even;
+            dr[g][0] += d_even;
+            dr[g][1] += p[0] * d_odd;
+            // P'_1 = 1
+            V slope_odd = r[g][1], slope_even = V{};
+#pragma GCC unroll 8
+            for (int l = 2; l <= L; ++l) {
+                if (l % 2 == 0) {
+                    dr[g][l] += p[l - 1] * d_even;
+                    slope_even += s[l - 1] * r[g][l];
+                } else {
+                    dr[g][l] += p[l - 1] * d_odd;
+                    slope_odd += s[l - 1] * r[g][l];
+                }
+            }
+            dt += slope_odd * d_odd;
+            if (L > 1) dt += slope_even * d_even;
+        }
+        du_x += set1(pairs.x[i]) * dt;
+        du_y += set1(pairs.x[n_padded + i]) * dt;
+        du_z += set1(pairs.x[2 * n_padded + i]) * dt;
+    }
+    du[0] = du_x;
+    du[1] = du_y;
+    du[2] = du_z;
+#pragma GCC unroll 2
+    for (int g = 0; g < GROUP; ++g) {
+#pragma GCC unroll 8
+        for (int l = 0; l <= L; ++l) store(at.radial_gradient + l * width + g * N, dr[g][l]);
+    }
+}
+
 template <typename T, int L>
 static void convolution_backward_of(const ConvolutionJob<T>& job) {
     using V = typename Wide<T>::V;
-    const int width = job.width, n_columns = (L + 1) * width, n_pairs = job.pairs.n_pairs;
-    const int n_padded = job.pairs.n_padded;
-    const std::ptrdiff_t size = 2 * n_pairs * width;
+    constexpr int N = Wide<T>::N;
+    const int width = job.width, n_columns = (L + 1) * width, n_padded = job.pairs.n_padded;
+    const std::ptrdiff_t size = 2 * job.pairs.n_pairs * width;
     T* radial = job.scratch;
     T* gradient = radial + kEdgeChunk * n_columns;
     T* polynomials = gradient + kEdgeChunk * n_columns;
     T* slopes = polynomials + kMaxL * n_padded;
     T* total = slopes + kMaxL * n_padded;
-    const T* x = job.pairs.x;
     for (int atom = 0; atom < job.edges.n_atoms; ++atom) {
         evaluate_pairs(job.pairs, job.pairs.weighted, job.l_out,
                        job.out + static_cast<std::ptrdiff_t>(atom) * width, job.stride, width, total);
@@ -318,48 +407,15 @@ static void convolution_backward_of(const ConvolutionJob<T>& job) {
                 const T* h = job.on_pairs + job.edges.sender[edge] * size;
                 T* dh = job.on_pairs_gradient + job.edges.sender[edge] * size;
                 V du[3] = {V{}, V{}, V{}};
-                for (int c = 0; c < width; c += Wide<T>::N) {
-                    V r[L + 1], dr[L + 1];
-#pragma GCC unroll 16
-                    for (int l = 0; l < L + 1; ++l) {
-                        r[l] = load(radial + e * n_columns + l * width + c);
-                        dr[l] = V{};
-                    }
-                    for (int p = 0; p < n_pairs; ++p) {
-                        const std::ptrdiff_t at = 2 * p * width + c;
-                        const V g_even = load(total + at), g_odd = load(total + at + width);
-                        const V h_even = load(h + at), h_odd = load(h + at + width);
-                        V even, odd;
-                        filter_at<T, L>(r, polynomials + p, n_padded, even, odd);
-                        store(dh + at, load(dh + at) + even * g_even + odd * g_odd);
-                        store(dh + at + width, load(dh + at + width) + even * g_odd + odd * g_even);
-                        const V d_even = h_even * g_even + h_odd * g_odd;
-                        const V d_odd = h_even * g_odd + h_odd * g_even;
-                        dr[0] += d_even;
-                        V slope_even = V{}, slope_odd = V{};
-#pragma GCC unroll 16
-                        for (int i = 0; i < L; ++i) {
-                            const int l = i + 1;
-                            const V value = set1(polynomials[i * n_padded + p]);
-                            const V slope = set1(slopes[i * n_padded + p]);
-                            if (l % 2 == 0) {
-                                dr[l] += value * d_even;
-                                slope_even += slope * r[l];
-                            } else {
-                                dr[l] += value * d_odd;
-                                slope_odd += slope * r[l];
-                            }
-                        }
-                        const V dt = slope_even * d_even + slope_odd * d_odd;
-                        du[0] += set1(x[p]) * dt;
-                        du[1] += set1(x[n_padded + p]) * dt;
-                        du[2] += set1(x[2 * n_padded + p]) * dt;
-                    }
-#pragma GCC unroll 16
-                    for (int l = 0; l < L + 1; ++l) {
-                        store(gradient + e * n_columns + l * width + c, dr[l]);
-                    }
+                int c = 0;
+                const auto at = [&] {
+                    return EdgeBackward<T>{radial + e * n_columns + c,   polynomials, slopes, h + c,
+                                           total + c, gradient + e * n_columns + c, dh + c};
+                };
+                for (; c + 2 * N <= width; c += 2 * N) {
+                    convolve_backward<T, L, 2>(at(), job.pairs, width, du);
                 }
+                if (c < width) convolve_backward<T, L, 1>(at(), job.pairs, width, du);
                 for (int axis = 0; axis < 3; ++axis) {
                     job.edges.unit_gradient[3 * edge + axis] += sum<T>(du[axis]);
                 }

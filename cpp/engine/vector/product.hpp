@@ -257,15 +257,15 @@ DENSNET_INLINE void product_of(const ProductJob<T>& job) {
     }
 }
 
+// What the default sizes of a model need is known to the compiler: forward l_density = 4; backward 3,
+// since no gradient comes back from above; the functional's layers, and its last, of scalars only.
 template <typename T, bool BACKWARD>
 static void product(const ProductJob<T>& job) {
-    switch (100 * job.l_in + 10 * job.l_triple + job.l_pair) {
-        case 324: return product_of<T, BACKWARD, Fixed<3, 2, 4>>(job);
-        case 322: return product_of<T, BACKWARD, Fixed<3, 2, 2>>(job);
-        case 323: return product_of<T, BACKWARD, Fixed<3, 2, 3>>(job);
-        case 300: return product_of<T, BACKWARD, Fixed<3, 0, 0>>(job);
-        default: return product_of<T, BACKWARD, Any>(job);
-    }
+    const int degrees = 100 * job.l_in + 10 * job.l_triple + job.l_pair;
+    if (degrees == (BACKWARD ? 323 : 324)) return product_of<T, BACKWARD, Fixed<3, 2, BACKWARD ? 3 : 4>>(job);
+    if (degrees == 322) return product_of<T, BACKWARD, Fixed<3, 2, 2>>(job);
+    if (degrees == 300) return product_of<T, BACKWARD, Fixed<3, 0, 0>>(job);
+    product_of<T, BACKWARD, Any>(job);
 }
 
 }  // namespace DENSNET_NAMESPACE
