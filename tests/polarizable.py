@@ -24,6 +24,13 @@ def provenance_of(model: Model) -> Provenance:
     )
 
 
+def load_older_model() -> Model:
+    """Load the shipped ethanol as if its manifest were older than response maps."""
+    model = load_model("ethanol", dtype="float64")
+    model.manifest = {k: v for k, v in model.manifest.items() if k != "polarizability"}
+    return model
+
+
 def write_polarizable_bundle(folder: Path) -> None:
     """Export the shipped ethanol with a small response map of random weights."""
     model, basis = rebuild_model("ethanol")

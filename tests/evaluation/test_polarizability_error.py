@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from densnet.data.store import FrameFile
-from densnet.evaluation.frame_errors import Predictions
+from densnet.evaluation.frame_errors import Predictions, predict
 from densnet.evaluation.polarizability_error import compute_polarizability_errors
+from densnet.export.runtime import load_model
 
 LABELS = Path(__file__).parents[2] / "examples" / "01_ethanol" / "ethanol_response.h5"
 
@@ -57,6 +58,13 @@ def test_frames_without_a_label_are_left_out_and_counted(frames, shifted):
 
 def test_a_model_without_polarizability_is_not_compared(frames, shifted):
     assert compute_polarizability_errors(frames, replace(shifted, polarizability=None)) is None
+
+
+def test_the_shipped_ethanol_passes_its_gate_on_unseen_frames(frames):
+    errors = compute_polarizability_errors(frames, predict(load_model("ethanol"), frames))
+    assert errors.n_frames == 60
+    assert errors.mae_percent < 0.2
+    assert errors.isotropic_mae_bohr3 < 0.2 * errors.isotropic_spread_bohr3
 
 
 def test_subsets_keep_the_polarizability_with_its_frame(frames, shifted):

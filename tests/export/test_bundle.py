@@ -15,7 +15,7 @@ from densnet.export.bundle import export_bundle
 from densnet.export.contents import find_bundle, shipped_bundles
 from densnet.export.rebuild import rebuild_model
 from densnet.export.runtime import load_model
-from tests.polarizable import provenance_of
+from tests.polarizable import load_older_model, provenance_of
 from tests.tolerances import SINGLE_RELATIVE, SYMMETRY
 
 
@@ -173,10 +173,13 @@ def test_a_bundle_with_a_response_map_offers_polarizability(ethanol, polarizable
     assert error < 20.0 * SINGLE_RELATIVE * scale
 
 
-def test_a_bundle_without_a_response_map_refuses_a_polarizability(ethanol):
-    assert not ethanol.offers_polarizability
+def test_a_bundle_without_a_response_map_refuses_a_polarizability():
+    older = load_older_model()
+    assert not older.offers_polarizability
+    numbers, positions = older.template_numbers, older.template_positions
+    assert older.evaluate(numbers, positions).polarizability is None
     with pytest.raises(InputError, match="offers no polarizability"):
-        ethanol.evaluate(ethanol.template_numbers, ethanol.template_positions, polarizability=True)
+        older.evaluate(numbers, positions, polarizability=True)
 
 
 def test_an_altered_response_map_fails_its_probes(polarizable_bundle, tmp_path):
