@@ -60,9 +60,7 @@ class Comparison:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
-    parser.add_argument(
-        "--molecules", nargs="+", choices=list(MOLECULES), default=["ethanol", "resorcinol"]
-    )
+    parser.add_argument("--molecules", nargs="+", choices=list(MOLECULES), default=list(MOLECULES))
     parser.add_argument(
         "--bases",
         nargs="+",
@@ -70,10 +68,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="BASIS",
         help=f"names of density bases or of PySCF's library (default: {' '.join(BASES)})",
     )
-    parser.add_argument("--threads", nargs="+", type=int, default=[1], metavar="N")
+    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2], metavar="N")
     parser.add_argument("--quantities", nargs="+", choices=QUANTITIES, default=list(QUANTITIES))
     parser.add_argument(
-        "--seconds", type=float, default=6.0, help="time for one row (default: %(default)s)"
+        "--seconds",
+        type=float,
+        default=3.0,
+        help="time for one row; that of a long chain takes what three turns need "
+        "(default: %(default)s)",
     )
 
 

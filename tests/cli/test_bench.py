@@ -16,8 +16,9 @@ def test_kernel_benchmark_reports_ratios(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "kernel.json"
-    words = "bench kernel --molecules ethanol --bases def2-universal-jfit --seconds 0.1".split()
-    assert main([*words, "--quantities", "S", "J c + gradient", "--json", str(path)]) == 0
+    words = "bench kernel --molecules ethanol --bases def2-universal-jfit --threads 1".split()
+    options = ["--seconds", "0.1", "--quantities", "S", "J c + gradient", "--json", str(path)]
+    assert main([*words, *options]) == 0
     rows = json.loads(path.read_text())["kernel"]["rows"]
     assert [row["quantity"] for row in rows] == ["S", "J c + gradient"]
     assert all(row["n_functions"] == 213 and row["cpu_ratio"] > 0.0 for row in rows)
