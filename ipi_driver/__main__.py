@@ -121,6 +121,13 @@ def build_parser() -> argparse.ArgumentParser:
     )
     model.add_argument("-d", "--dtype", choices=("float32", "float64"), default="float32")
     model.add_argument("--threads", type=int, default=1, help="threads of the model; default 1")
+    model.add_argument(
+        "--path",
+        choices=("auto", "engine", "torchscript"),
+        default="auto",
+        help="what evaluates the model: the compiled engine, TorchScript, or (auto, default) the "
+        "engine where it can",
+    )
     guard = parser.add_argument_group("guard")
     guard.add_argument(
         "--max-force", type=float, default=51.4, help="eV/Å; a larger force ends the run"
@@ -173,7 +180,7 @@ def load_bundle(args: argparse.Namespace) -> Model:
     from densnet.export.runtime import load_model
 
     members = [
-        load_model(name, dtype=args.dtype, threads=args.threads)
+        load_model(name, dtype=args.dtype, threads=args.threads, path=args.path)
         for name in (args.model, *args.committee)
     ]
     return Committee(members) if len(members) > 1 else members[0]

@@ -147,7 +147,11 @@ def test_bundles_are_served_together(second_member: Path, rng: np.random.Generat
     def load(*committee: str) -> Any:
         return load_bundle(
             argparse.Namespace(
-                model="ethanol", committee=list(committee), dtype="float64", threads=1
+                model="ethanol",
+                committee=list(committee),
+                dtype="float64",
+                threads=1,
+                path="auto",
             )
         )
 
