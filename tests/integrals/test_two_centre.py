@@ -64,8 +64,8 @@ def test_random_pairs_are_exact_and_agree_with_libcint_where_it_is(
     """All of l ≤ 5, exponents 1e-2 to 1e6, distances 0 to 20 bohr, relative to the largest element.
 
     The kernel is held to exact arithmetic everywhere. libcint is too, for the Coulomb metric; its
-    overlap loses up to seven digits where a tight shell meets the tail of a smooth one (one pair in
-    twenty of these), and there it is no oracle.
+    overlap loses digits where a tight shell meets the tail of a smooth one (one pair in some fifty
+    of these, 1e-5 at worst of 500), and there it is no oracle.
     """
     basis = DensityBasis("pair", {1: shells[:1], 2: shells[1:]}, {})
     positions = np.array([np.zeros(3), separation])
