@@ -9,6 +9,7 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from densnet.errors import DensnetError, InputError
 from densnet.units import HARTREE_BOHR_MEV_ANGSTROM, HARTREE_EV
@@ -19,6 +20,9 @@ from ipi_driver.connection import Endpoint
 from ipi_driver.domain import Domain
 from ipi_driver.evaluate import Evaluator, Model
 from ipi_driver.guard import Guard, Limits
+
+if TYPE_CHECKING:
+    from densnet.export.runtime import EvaluationPath, Precision
 
 logger = logging.getLogger("ipi_driver")
 
@@ -176,13 +180,17 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def load_bundle(args: argparse.Namespace) -> Model:
-    """Load the bundles of the command line: verified, and imported only now (torch is slow)."""
+    """Load the bundles of the command line."""
+    return load_members((args.model, *args.committee), args.dtype, args.threads, args.path)
+
+
+def load_members(
+    names: Sequence[str], dtype: "Precision", threads: int, path: "EvaluationPath" = "auto"
+) -> Model:
+    """Load and verify a bundle, or several as a committee; torch is imported only now."""
     from densnet.export.runtime import load_model
 
-    members = [
-        load_model(name, dtype=args.dtype, threads=args.threads, path=args.path)
-        for name in (args.model, *args.committee)
-    ]
+    members = [load_model(name, dtype=dtype, threads=threads, path=path) for name in names]
     return Committee(members) if len(members) > 1 else members[0]
 
 

@@ -12,7 +12,6 @@ i-PI loads this file by its path, which ``densnet ipi pes-path`` prints::
 The same checks and guards as in ``densnet-driver`` apply. ``ffdirect`` ignores ``activelist``.
 """
 
-import argparse
 import logging
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,8 @@ from ipi.utils.softexit import softexit
 from numpy.typing import NDArray
 
 from densnet.errors import DensnetError
-from ipi_driver.__main__ import load_bundle
+from densnet.export.runtime import Precision
+from ipi_driver.__main__ import load_members
 from ipi_driver.checks import Template, check_structure
 from ipi_driver.domain import Domain
 from ipi_driver.evaluate import Evaluator, Model
@@ -55,7 +55,7 @@ class DensnetDriver(Dummy_driver):  # type: ignore[misc]
     def __init__(
         self,
         model: str = "ethanol",
-        dtype: str = "float32",
+        dtype: Precision = "float32",
         threads: int = 1,
         committee: str = "",
         *args: Any,
@@ -64,13 +64,9 @@ class DensnetDriver(Dummy_driver):  # type: ignore[misc]
         self._start(self.load(model, dtype, threads, committee))
         super().__init__(*args, **kwargs)
 
-    def load(self, model: str, dtype: str, threads: int, committee: str) -> Model:
+    def load(self, model: str, dtype: Precision, threads: int, committee: str) -> Model:
         """Load the potential."""
-        return load_bundle(
-            argparse.Namespace(
-                model=model, dtype=dtype, threads=int(threads), committee=committee.split()
-            )
-        )
+        return load_members((model, *committee.split()), dtype, int(threads))
 
     def _start(self, model: Model) -> None:
         self._template = Template.from_manifest(model.manifest)

@@ -1,5 +1,6 @@
 """The elastic molecule as an i-PI potential, through the class that serves bundles."""
 
+from densnet.export.runtime import Precision
 from ipi_driver.evaluate import Model
 from ipi_driver.pes import DensnetDriver
 from tests.ipi_driver.elastic_ethanol import ElasticEthanol
@@ -9,5 +10,5 @@ __DRIVER_CLASS__ = "ElasticDriver"
 
 
 class ElasticDriver(DensnetDriver):
-    def load(self, model: str, dtype: str, threads: int, committee: str) -> Model:
+    def load(self, model: str, dtype: Precision, threads: int, committee: str) -> Model:
         return ElasticEthanol()
