@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from densnet.basis import DensityBasis
-from densnet.integrals import coulomb_metric, kernel_info
+from densnet.integrals import coulomb_metric, flat_exponents, kernel_info
 from densnet.integrals.autograd import quadratic_form
 
 
@@ -24,6 +24,25 @@ def test_first_derivatives_match_finite_differences(
     r = batch.clone().requires_grad_()
     assert torch.autograd.gradcheck(
         lambda x, y: quadratic_form(metric, basis, z, x, y), (r, c), fast_mode=True
+    )
+
+
+@pytest.mark.parametrize("metric", ["overlap", "coulomb"])
+def test_derivatives_by_exponents_match_finite_differences(
+    metric: str, basis: DensityBasis, numbers: np.ndarray, batch: torch.Tensor
+) -> None:
+    """Structures of different weight and sign, and contracted shells that stay normalised."""
+    z = torch.from_numpy(numbers)
+    torch.manual_seed(4)
+    c = torch.randn(3, basis.n_functions(numbers), dtype=torch.float64)
+    weights = torch.tensor([1.0, -0.4, 0.0], dtype=torch.float64)
+    logarithms = torch.from_numpy(np.log(flat_exponents(basis))).requires_grad_()
+    assert torch.autograd.gradcheck(
+        lambda x: (
+            weights * quadratic_form(metric, basis, z, batch, c, exponents=torch.exp(x))
+        ).sum(),
+        (logarithms,),
+        rtol=1e-5,
     )
 
 
