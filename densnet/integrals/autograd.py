@@ -91,29 +91,22 @@ class _QuadraticForm(torch.autograd.Function):
         if ctx.by_position is not None:
             by_position = gradient[:, None, None].to(ctx.by_position) * ctx.by_position
         if ctx.needs_input_grad[5]:
-            by_exponent = _exponent_gradient(*ctx.form, gradient).to(ctx.exponents)
+            by_exponent = _exponent_gradient(ctx.form, gradient).to(ctx.exponents)
         by_coefficient = gradient[:, None] * ctx.by_coefficient
         return None, None, None, by_position, by_coefficient, by_exponent, None
 
 
-def _exponent_gradient(
-    metric: str,
-    basis: DensityBasis,
-    numbers: Any,
-    positions: Any,
-    coefficients: Tensor,
-    n_threads: int,
-    weights: Tensor,
-) -> Tensor:
+def _exponent_gradient(form: tuple[Any, ...], weights: Tensor) -> Tensor:
     """Return the gradient of Σ_b w_b c_bᵀM c_b; the kernel sums structures of equal weight."""
+    metric, basis, numbers, positions, coefficients, n_threads = form
     w = weights.detach().to(coefficients)
     total = torch.zeros(len(flat_exponents(basis)), dtype=torch.float64)
     for sign in (1.0, -1.0):
         scale = torch.sqrt((sign * w).clamp(min=0.0))
         if scale.any():
             scaled = (scale[:, None] * coefficients).numpy()
-            form = quadratic_form_with_gradients(
+            result = quadratic_form_with_gradients(
                 metric, basis, numbers, positions, scaled, n_threads=n_threads
             )
-            total = total + sign * torch.from_numpy(form.exponents)
+            total += sign * torch.from_numpy(result.exponents)
     return total
