@@ -59,17 +59,13 @@ DENSNET_INLINE void sums_of_l(const EdgeView<T>& edges, Chunk chunk, const T* ra
     for (int m = 0; m < 2 * L + 1; ++m) store(sums + (L * L + m) * stride, total[m]);
 }
 
-template <typename F>
+// f(Index<l>()) for an l from L to MOST.
+template <int L, int MOST, typename F>
 DENSNET_INLINE void with_l(int l, const F& f) {
-    switch (l) {
-        case 0: return f(Index<0>());
-        case 1: return f(Index<1>());
-        case 2: return f(Index<2>());
-        case 3: return f(Index<3>());
-        case 4: return f(Index<4>());
-        case 5: return f(Index<5>());
-        default: return f(Index<6>());
+    if constexpr (L < MOST) {
+        if (l > L) return with_l<L + 1, MOST>(l, f);
     }
+    f(Index<L>());
 }
 
 template <typename T>
@@ -87,7 +83,7 @@ static void sums_forward(const SumsJob<T>& job) {
         each_chunk(job.edges, atom, [&](Chunk chunk) DENSNET_LAMBDA {
             radial_of(job.edges, chunk, job.weights, job.weight_stride, n_columns, job.scratch);
             for (int l = 0; l <= job.l_max; ++l) {
-                with_l(l, [&](auto degree) DENSNET_LAMBDA {
+                with_l<0, kMaxL>(l, [&](auto degree) DENSNET_LAMBDA {
                     for (int c = 0; c < job.width; c += Wide<T>::N) {
                         sums_of_l<T, degree.value>(job.edges, chunk, job.scratch + l * job.width + c,
                                                    n_columns, sums + c, job.stride, chunk.first > begin);
@@ -135,7 +131,7 @@ static void sums_backward(const SumsJob<T>& job) {
         each_chunk(job.edges, atom, [&](Chunk chunk) DENSNET_LAMBDA {
             radial_of(job.edges, chunk, job.weights, job.weight_stride, n_columns, job.scratch);
             for (int l = 0; l <= job.l_max; ++l) {
-                with_l(l, [&](auto degree) DENSNET_LAMBDA {
+                with_l<0, kMaxL>(l, [&](auto degree) DENSNET_LAMBDA {
                     sums_backward_of_l<T, degree.value>(job, chunk, job.scratch + l * job.width,
                                                         gradient + l * job.width, n_columns, sums);
                 });
@@ -174,7 +170,7 @@ DENSNET_INLINE void project_pairs(const PairView<T>& pairs, const T* table, int 
     for (int c = 0; c < width; c += Wide<T>::N) {
         for (int l = 0; l <= l_max; ++l) {
             const T* part = in + (l % 2) * width + c;
-            with_l(l, [&](auto degree) DENSNET_LAMBDA {
+            with_l<0, kMaxL>(l, [&](auto degree) DENSNET_LAMBDA {
                 constexpr int L = degree.value;
                 V total[2 * L + 1];
 #pragma GCC unroll 16
@@ -425,25 +421,14 @@ static void convolution_backward_of(const ConvolutionJob<T>& job) {
     }
 }
 
-template <typename F>
-DENSNET_INLINE void with_filter(int l, const F& f) {
-    static_assert(kMaxFilterL == 4, "one case for every l");
-    switch (l) {
-        case 1: return f(Index<1>());
-        case 2: return f(Index<2>());
-        case 3: return f(Index<3>());
-        default: return f(Index<4>());
-    }
-}
-
 template <typename T>
 static void convolution_forward(const ConvolutionJob<T>& job) {
-    with_filter(job.l_filter, [&](auto l) { convolution_forward_of<T, l.value>(job); });
+    with_l<1, kMaxFilterL>(job.l_filter, [&](auto l) { convolution_forward_of<T, l.value>(job); });
 }
 
 template <typename T>
 static void convolution_backward(const ConvolutionJob<T>& job) {
-    with_filter(job.l_filter, [&](auto l) { convolution_backward_of<T, l.value>(job); });
+    with_l<1, kMaxFilterL>(job.l_filter, [&](auto l) { convolution_backward_of<T, l.value>(job); });
 }
 
 }  // namespace DENSNET_NAMESPACE

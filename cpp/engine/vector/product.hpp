@@ -261,10 +261,14 @@ DENSNET_INLINE void product_of(const ProductJob<T>& job) {
 // since no gradient comes back from above; the functional's layers, and its last, of scalars only.
 template <typename T, bool BACKWARD>
 static void product(const ProductJob<T>& job) {
-    const int degrees = 100 * job.l_in + 10 * job.l_triple + job.l_pair;
-    if (degrees == (BACKWARD ? 323 : 324)) return product_of<T, BACKWARD, Fixed<3, 2, BACKWARD ? 3 : 4>>(job);
-    if (degrees == 322) return product_of<T, BACKWARD, Fixed<3, 2, 2>>(job);
-    if (degrees == 300) return product_of<T, BACKWARD, Fixed<3, 0, 0>>(job);
+    if constexpr (kMaxL >= 4) {
+        const int degrees = 100 * job.l_in + 10 * job.l_triple + job.l_pair;
+        if (degrees == (BACKWARD ? 323 : 324)) {
+            return product_of<T, BACKWARD, Fixed<3, 2, BACKWARD ? 3 : 4>>(job);
+        }
+        if (degrees == 322) return product_of<T, BACKWARD, Fixed<3, 2, 2>>(job);
+        if (degrees == 300) return product_of<T, BACKWARD, Fixed<3, 0, 0>>(job);
+    }
     product_of<T, BACKWARD, Any>(job);
 }
 
