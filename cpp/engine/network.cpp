@@ -68,7 +68,7 @@ void Network<T>::linear(const Kernels<U>& kernels, Stage stage, int n_m, int fir
                         std::ptrdiff_t weight_stride, U* out, std::ptrdiff_t out_stride, int out_width,
                         bool accumulate) {
     if (n_rows == 0) return;
-    Source<U> shifted[16];
+    Source<U> shifted[kMaxSources];
     double n_in = 0.0;
     for (int s = 0; s < n_sources; ++s) {
         shifted[s] = sources[s];

@@ -172,7 +172,8 @@ void check(bool good, const std::string& what) {
 }
 
 void check_sizes(const NetworkSizes& sizes, const Configuration& c, const std::string& name) {
-    check(sizes.n_channels > 0 && sizes.n_layers > 0, name + " needs channels and layers");
+    check(sizes.n_channels > 0 && sizes.n_layers > 0 && sizes.n_layers < kMaxSources,
+          name + " must have channels and 1 to " + std::to_string(kMaxSources - 1) + " layers");
     check(sizes.l_features <= sizes.l_two_body && sizes.l_two_body <= c.l_density && sizes.l_features >= 0,
           name + ": l_features ≤ l_two_body ≤ l of the density basis is assumed");
     check(sizes.l_two_body >= 1 && sizes.l_two_body <= kMaxFilterL,

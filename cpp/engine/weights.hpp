@@ -12,6 +12,9 @@
 namespace densnet {
 namespace engine {
 
+// Arrays that a matrix product may read its input from: neighbour sums and every layer's features.
+constexpr int kMaxSources = 16;
+
 // Named arrays of a saved model, checked when taken.
 class State {
 public:
