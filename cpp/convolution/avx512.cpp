@@ -1,36 +1,40 @@
-// The loops of a convolution for AVX512.
-#include <algorithm>
+// The loops of a convolution for AVX-512.
+#include <type_traits>
 
 #include "convolution.hpp"
 
 #if defined(__x86_64__)
+
+// In force to the end of the file, where templates are instantiated.
 #if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx512f,avx512dq,avx512vl,avx2,fma"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx2,fma,avx512f,avx512dq"))), apply_to = function)
 #else
-#pragma GCC push_options
-#pragma GCC target("avx512f,avx512dq,avx512vl,avx2,fma")
+#pragma GCC target("avx2,fma,avx512f,avx512dq")
 #endif
 
 namespace densnet {
-namespace avx512_convolution {
+namespace avx512_loops {
 #include "body.hpp"
-}  // namespace avx512_convolution
+}  // namespace avx512_loops
+
+const ConvolutionSet* avx512_convolution() {
+    using namespace avx512_loops;
+    static const ConvolutionSet set = {"AVX-512",
+                                       {sum<float>, by_radial<float>, by_polynomials<float>},
+                                       {sum<double>, by_radial<double>, by_polynomials<double>}};
+    return &set;
+}
+
 }  // namespace densnet
 
 #if defined(__clang__)
 #pragma clang attribute pop
-#else
-#pragma GCC pop_options
 #endif
 
+#else
+
 namespace densnet {
-const ConvolutionKernels<float>* avx512_float_convolution() {
-    static const ConvolutionKernels<float> kernels = {"avx512", avx512_convolution::sum<float>, avx512_convolution::edges<float>};
-    return &kernels;
-}
-const ConvolutionKernels<double>* avx512_double_convolution() {
-    static const ConvolutionKernels<double> kernels = {"avx512", avx512_convolution::sum<double>, avx512_convolution::edges<double>};
-    return &kernels;
-}
+const ConvolutionSet* avx512_convolution() { return nullptr; }
 }  // namespace densnet
+
 #endif

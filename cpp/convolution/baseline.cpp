@@ -1,22 +1,19 @@
 // The loops of a convolution for any processor.
-#include <algorithm>
+#include <type_traits>
 
 #include "convolution.hpp"
 
-
 namespace densnet {
-namespace baseline_convolution {
+namespace baseline_loops {
 #include "body.hpp"
-}  // namespace baseline_convolution
-}  // namespace densnet
+}  // namespace baseline_loops
 
-namespace densnet {
-const ConvolutionKernels<float>* baseline_float_convolution() {
-    static const ConvolutionKernels<float> kernels = {"baseline", baseline_convolution::sum<float>, baseline_convolution::edges<float>};
-    return &kernels;
+const ConvolutionSet* baseline_convolution() {
+    using namespace baseline_loops;
+    static const ConvolutionSet set = {"baseline",
+                                       {sum<float>, by_radial<float>, by_polynomials<float>},
+                                       {sum<double>, by_radial<double>, by_polynomials<double>}};
+    return &set;
 }
-const ConvolutionKernels<double>* baseline_double_convolution() {
-    static const ConvolutionKernels<double> kernels = {"baseline", baseline_convolution::sum<double>, baseline_convolution::edges<double>};
-    return &kernels;
-}
+
 }  // namespace densnet

@@ -1,10 +1,17 @@
 // The loops, compiled once for every instruction set: channels are the vector dimension.
-// Included inside the namespace of each set, after <algorithm>; no include guard on purpose.
+// Included inside the namespace of each set, after <type_traits>; no include guard on purpose.
 
 // Channels that are worked on together; their sums over l stay in registers.
 constexpr int kLanes = 16;
 
-// One edge, `n` channels from c0 on; Full promises n = kLanes, so that all loops have fixed length.
+// The R of one edge for `n` channels; Full promises n = kLanes, so that all loops have fixed length.
+template <int L, bool Full, typename Real>
+inline void load_radial(const EdgeSizes& s, const Real* radial, int n, Real (&r)[L][kLanes]) {
+    const int width = Full ? kLanes : n;
+    for (int l = 0; l < L; ++l)
+        for (int c = 0; c < width; ++c) r[l][c] = radial[l * s.n_channels + c];
+}
+
 template <int L, bool Full, typename Real>
 inline void add_edge(const EdgeSizes& s, const Real* __restrict radial,
                      const Real* __restrict polynomials, const Real* __restrict in,
@@ -12,8 +19,7 @@ inline void add_edge(const EdgeSizes& s, const Real* __restrict radial,
     const std::int64_t next_point = s.n_nodes * s.n_channels;
     const int width = Full ? kLanes : n;
     Real r[L][kLanes] = {};
-    for (int l = 0; l < L; ++l)
-        for (int c = 0; c < width; ++c) r[l][c] = radial[l * s.n_channels + c];
+    load_radial<L, Full>(s, radial, n, r);
     for (std::int64_t k = 0; k < s.n_points; ++k) {
         for (int c = 0; c < width; ++c) {
             Real f = polynomials[k] * r[0][c];
@@ -24,7 +30,7 @@ inline void add_edge(const EdgeSizes& s, const Real* __restrict radial,
 }
 
 template <int L, bool Full, typename Real>
-inline void contract_radial(const EdgeSizes& s, const Real* __restrict polynomials,
+inline void contract_points(const EdgeSizes& s, const Real* __restrict polynomials,
                             const Real* __restrict g, const Real* __restrict h,
                             Real* __restrict out, int n) {
     const std::int64_t next_point = s.n_nodes * s.n_channels;
@@ -40,14 +46,13 @@ inline void contract_radial(const EdgeSizes& s, const Real* __restrict polynomia
 }
 
 template <int L, bool Full, typename Real>
-inline void contract_polynomials(const EdgeSizes& s, const Real* __restrict radial,
-                                 const Real* __restrict g, const Real* __restrict h,
-                                 Real* __restrict out, int n) {
+inline void contract_channels(const EdgeSizes& s, const Real* __restrict radial,
+                              const Real* __restrict g, const Real* __restrict h,
+                              Real* __restrict out, int n) {
     const std::int64_t next_point = s.n_nodes * s.n_channels;
     const int width = Full ? kLanes : n;
     Real r[L][kLanes] = {};
-    for (int l = 0; l < L; ++l)
-        for (int c = 0; c < width; ++c) r[l][c] = radial[l * s.n_channels + c];
+    load_radial<L, Full>(s, radial, n, r);
     for (std::int64_t k = 0; k < s.n_points; ++k) {
         Real gh[kLanes] = {};
         for (int c = 0; c < width; ++c) gh[c] = g[k * next_point + c] * h[k * next_point + c];
@@ -61,6 +66,14 @@ inline void contract_polynomials(const EdgeSizes& s, const Real* __restrict radi
     }
 }
 
+// Calls work(first channel, how many, whether these fill the lanes) for all channels of an edge.
+template <typename Work>
+inline void for_channels(const EdgeSizes& s, Work&& work) {
+    std::int64_t c = 0;
+    for (; c + kLanes <= s.n_channels; c += kLanes) work(c, kLanes, std::true_type());
+    if (c < s.n_channels) work(c, static_cast<int>(s.n_channels - c), std::false_type());
+}
+
 template <int L, typename Real>
 void sum_of_degree(const EdgeSizes& s, const Real* radial, const Real* polynomials,
                    const Real* values, const std::int64_t* from, const std::int64_t* to,
@@ -70,70 +83,72 @@ void sum_of_degree(const EdgeSizes& s, const Real* radial, const Real* polynomia
         const Real* p = polynomials + e * L * s.n_points;
         const Real* in = values + from[e] * s.n_channels;
         Real* out = result + to[e] * s.n_channels;
-        std::int64_t c = 0;
-        for (; c + kLanes <= s.n_channels; c += kLanes)
-            add_edge<L, true>(s, r + c, p, in + c, out + c, kLanes);
-        if (c < s.n_channels)
-            add_edge<L, false>(s, r + c, p, in + c, out + c, static_cast<int>(s.n_channels - c));
+        for_channels(s, [&](std::int64_t c, int n, auto full) {
+            add_edge<L, decltype(full)::value>(s, r + c, p, in + c, out + c, n);
+        });
     }
 }
 
 template <int L, typename Real>
-void edges_of_degree(const EdgeSizes& s, const Real* radial, const Real* polynomials,
-                     const Real* at_receivers, const Real* at_senders,
-                     const std::int64_t* receivers, const std::int64_t* senders, Real* radial_out,
-                     Real* polynomials_out) {
+void by_radial_of_degree(const EdgeSizes& s, const Real* polynomials, const Real* at_receivers,
+                         const Real* at_senders, const std::int64_t* receivers,
+                         const std::int64_t* senders, Real* result) {
     for (std::int64_t e = 0; e < s.n_edges; ++e) {
+        const Real* p = polynomials + e * L * s.n_points;
         const Real* g = at_receivers + receivers[e] * s.n_channels;
         const Real* h = at_senders + senders[e] * s.n_channels;
-        const std::int64_t row = e * L * s.n_channels;
-        const std::int64_t points = e * L * s.n_points;
-        if (polynomials_out != nullptr)
-            std::fill(polynomials_out + points, polynomials_out + points + L * s.n_points, Real(0));
-        for (std::int64_t c = 0; c < s.n_channels; c += kLanes) {
-            const int n = static_cast<int>(std::min<std::int64_t>(kLanes, s.n_channels - c));
-            if (radial_out != nullptr) {
-                const Real* p = polynomials + points;
-                Real* out = radial_out + row + c;
-                if (n == kLanes)
-                    contract_radial<L, true>(s, p, g + c, h + c, out, n);
-                else
-                    contract_radial<L, false>(s, p, g + c, h + c, out, n);
-            }
-            if (polynomials_out != nullptr) {
-                const Real* r = radial + row + c;
-                Real* out = polynomials_out + points;
-                if (n == kLanes)
-                    contract_polynomials<L, true>(s, r, g + c, h + c, out, n);
-                else
-                    contract_polynomials<L, false>(s, r, g + c, h + c, out, n);
-            }
-        }
+        Real* out = result + e * L * s.n_channels;
+        for_channels(s, [&](std::int64_t c, int n, auto full) {
+            contract_points<L, decltype(full)::value>(s, p, g + c, h + c, out + c, n);
+        });
     }
 }
+
+template <int L, typename Real>
+void by_polynomials_of_degree(const EdgeSizes& s, const Real* radial, const Real* at_receivers,
+                              const Real* at_senders, const std::int64_t* receivers,
+                              const std::int64_t* senders, Real* result) {
+    // A loop: a template of the standard library, instantiated here, would be shared with code for
+    // other processors.
+    for (std::int64_t k = 0; k < s.n_edges * L * s.n_points; ++k) result[k] = 0;
+    for (std::int64_t e = 0; e < s.n_edges; ++e) {
+        const Real* r = radial + e * L * s.n_channels;
+        const Real* g = at_receivers + receivers[e] * s.n_channels;
+        const Real* h = at_senders + senders[e] * s.n_channels;
+        Real* out = result + e * L * s.n_points;
+        for_channels(s, [&](std::int64_t c, int n, auto full) {
+            contract_channels<L, decltype(full)::value>(s, r + c, g + c, h + c, out, n);
+        });
+    }
+}
+
+// The loops over l have fixed length, so each number of degrees has its own.
+#define DENSNET_OF_DEGREE(function, ...)                            \
+    switch (s.n_l) {                                                \
+        case 1: return function<1>(__VA_ARGS__);                    \
+        case 2: return function<2>(__VA_ARGS__);                    \
+        case 3: return function<3>(__VA_ARGS__);                    \
+        case 4: return function<4>(__VA_ARGS__);                    \
+        case 5: return function<5>(__VA_ARGS__);                    \
+        default: return function<kMaxFilterDegrees>(__VA_ARGS__);   \
+    }
 
 template <typename Real>
 void sum(const EdgeSizes& s, const Real* radial, const Real* polynomials, const Real* values,
          const std::int64_t* from, const std::int64_t* to, Real* result) {
-    switch (s.n_l) {
-        case 1: return sum_of_degree<1>(s, radial, polynomials, values, from, to, result);
-        case 2: return sum_of_degree<2>(s, radial, polynomials, values, from, to, result);
-        case 3: return sum_of_degree<3>(s, radial, polynomials, values, from, to, result);
-        case 4: return sum_of_degree<4>(s, radial, polynomials, values, from, to, result);
-        case 5: return sum_of_degree<5>(s, radial, polynomials, values, from, to, result);
-        default: return sum_of_degree<6>(s, radial, polynomials, values, from, to, result);
-    }
+    DENSNET_OF_DEGREE(sum_of_degree, s, radial, polynomials, values, from, to, result)
 }
 
 template <typename Real>
-void edges(const EdgeSizes& s, const Real* radial, const Real* polynomials, const Real* g,
-           const Real* h, const std::int64_t* i, const std::int64_t* j, Real* r_out, Real* p_out) {
-    switch (s.n_l) {
-        case 1: return edges_of_degree<1>(s, radial, polynomials, g, h, i, j, r_out, p_out);
-        case 2: return edges_of_degree<2>(s, radial, polynomials, g, h, i, j, r_out, p_out);
-        case 3: return edges_of_degree<3>(s, radial, polynomials, g, h, i, j, r_out, p_out);
-        case 4: return edges_of_degree<4>(s, radial, polynomials, g, h, i, j, r_out, p_out);
-        case 5: return edges_of_degree<5>(s, radial, polynomials, g, h, i, j, r_out, p_out);
-        default: return edges_of_degree<6>(s, radial, polynomials, g, h, i, j, r_out, p_out);
-    }
+void by_radial(const EdgeSizes& s, const Real* polynomials, const Real* g, const Real* h,
+               const std::int64_t* i, const std::int64_t* j, Real* result) {
+    DENSNET_OF_DEGREE(by_radial_of_degree, s, polynomials, g, h, i, j, result)
 }
+
+template <typename Real>
+void by_polynomials(const EdgeSizes& s, const Real* radial, const Real* g, const Real* h,
+                    const std::int64_t* i, const std::int64_t* j, Real* result) {
+    DENSNET_OF_DEGREE(by_polynomials_of_degree, s, radial, g, h, i, j, result)
+}
+
+#undef DENSNET_OF_DEGREE

@@ -13,27 +13,36 @@
 
 namespace densnet {
 
+constexpr std::int64_t kMaxFilterDegrees = 6;
+
 struct EdgeSizes {
     std::int64_t n_edges, n_l, n_points, n_nodes, n_channels;
 };
 
 template <typename Real>
 struct ConvolutionKernels {
-    const char* name;
-
     // result[p, to[e], c] += F_e[p, c] · values[p, from[e], c]: ∂Φ/∂G, or ∂Φ/∂H with the ends swapped.
     void (*sum)(const EdgeSizes& sizes, const Real* radial, const Real* polynomials,
                 const Real* values, const std::int64_t* from, const std::int64_t* to, Real* result);
 
-    // radial_out[e, l, c] = Σ_p P G H = ∂Φ/∂R and polynomials_out[e, l, p] = Σ_c R G H = ∂Φ/∂P; either
-    // result may be null, and then its partner argument too.
-    void (*edges)(const EdgeSizes& sizes, const Real* radial, const Real* polynomials,
-                  const Real* at_receivers, const Real* at_senders, const std::int64_t* receivers,
-                  const std::int64_t* senders, Real* radial_out, Real* polynomials_out);
+    // result[e, l, c] = Σ_p P G H = ∂Φ/∂R.
+    void (*by_radial)(const EdgeSizes& sizes, const Real* polynomials, const Real* at_receivers,
+                      const Real* at_senders, const std::int64_t* receivers,
+                      const std::int64_t* senders, Real* result);
+
+    // result[e, l, p] = Σ_c R G H = ∂Φ/∂P.
+    void (*by_polynomials)(const EdgeSizes& sizes, const Real* radial, const Real* at_receivers,
+                           const Real* at_senders, const std::int64_t* receivers,
+                           const std::int64_t* senders, Real* result);
+};
+
+struct ConvolutionSet {
+    const char* name;
+    ConvolutionKernels<float> single;
+    ConvolutionKernels<double> twice;
 };
 
 // Those of the widest instruction set that this processor has.
-template <typename Real>
-const ConvolutionKernels<Real>& convolution_kernels();
+const ConvolutionSet& convolution_set();
 
 }  // namespace densnet

@@ -15,7 +15,12 @@ using Index = py::array_t<std::int64_t, py::array::c_style>;
 template <typename Real>
 using Array = py::array_t<Real, py::array::c_style>;
 
-constexpr std::int64_t kMaxDegrees = 6;
+const densnet::ConvolutionKernels<float>& kernels(float) {
+    return densnet::convolution_set().single;
+}
+const densnet::ConvolutionKernels<double>& kernels(double) {
+    return densnet::convolution_set().twice;
+}
 
 void require(bool condition, const std::string& message) {
     if (!condition) throw std::invalid_argument(message);
@@ -44,7 +49,7 @@ densnet::EdgeSizes sizes_of(const Array<Real>& radial, const Array<Real>& polyno
     require(polynomials.ndim() == 3 && polynomials.shape(0) == radial.shape(0) &&
                 polynomials.shape(1) == radial.shape(1),
             "polynomials must have the shape (n_edges, n_l, n_points), as many edges and l as radial");
-    require(radial.shape(1) >= 1 && radial.shape(1) <= kMaxDegrees,
+    require(radial.shape(1) >= 1 && radial.shape(1) <= densnet::kMaxFilterDegrees,
             "radial must have 1 to 6 degrees l");
     require(on_nodes.ndim() == 3, "functions on nodes must have the shape (n_points, n_nodes, n_channels)");
     return {radial.shape(0), radial.shape(1), polynomials.shape(2), on_nodes.shape(1),
@@ -61,8 +66,17 @@ void sum(const Array<Real>& radial, const Array<Real>& polynomials, const Array<
     check_nodes(to, sizes.n_edges, sizes.n_nodes, "to_nodes");
     Real* out = result.mutable_data();
     py::gil_scoped_release release;
-    densnet::convolution_kernels<Real>().sum(sizes, radial.data(), polynomials.data(),
-                                             values.data(), from.data(), to.data(), out);
+    kernels(Real()).sum(sizes, radial.data(), polynomials.data(), values.data(), from.data(),
+                        to.data(), out);
+}
+
+template <typename Real>
+void check_ends(const densnet::EdgeSizes& sizes, const Array<Real>& at_receivers,
+                const Array<Real>& at_senders, const Index& receivers, const Index& senders) {
+    check_grid(at_receivers, sizes, "at_receivers");
+    check_grid(at_senders, sizes, "at_senders");
+    check_nodes(receivers, sizes.n_edges, sizes.n_nodes, "receivers");
+    check_nodes(senders, sizes.n_edges, sizes.n_nodes, "senders");
 }
 
 template <typename Real>
@@ -70,15 +84,11 @@ void radial_gradient(const Array<Real>& polynomials, const Array<Real>& at_recei
                      const Array<Real>& at_senders, const Index& receivers, const Index& senders,
                      Array<Real> result) {
     const densnet::EdgeSizes sizes = sizes_of(result, polynomials, at_senders);
-    check_grid(at_receivers, sizes, "at_receivers");
-    check_grid(at_senders, sizes, "at_senders");
-    check_nodes(receivers, sizes.n_edges, sizes.n_nodes, "receivers");
-    check_nodes(senders, sizes.n_edges, sizes.n_nodes, "senders");
+    check_ends(sizes, at_receivers, at_senders, receivers, senders);
     Real* out = result.mutable_data();
     py::gil_scoped_release release;
-    densnet::convolution_kernels<Real>().edges(
-        sizes, nullptr, polynomials.data(), at_receivers.data(), at_senders.data(),
-        receivers.data(), senders.data(), out, nullptr);
+    kernels(Real()).by_radial(sizes, polynomials.data(), at_receivers.data(), at_senders.data(),
+                              receivers.data(), senders.data(), out);
 }
 
 template <typename Real>
@@ -86,15 +96,11 @@ void polynomial_gradient(const Array<Real>& radial, const Array<Real>& at_receiv
                          const Array<Real>& at_senders, const Index& receivers,
                          const Index& senders, Array<Real> result) {
     const densnet::EdgeSizes sizes = sizes_of(radial, result, at_senders);
-    check_grid(at_receivers, sizes, "at_receivers");
-    check_grid(at_senders, sizes, "at_senders");
-    check_nodes(receivers, sizes.n_edges, sizes.n_nodes, "receivers");
-    check_nodes(senders, sizes.n_edges, sizes.n_nodes, "senders");
+    check_ends(sizes, at_receivers, at_senders, receivers, senders);
     Real* out = result.mutable_data();
     py::gil_scoped_release release;
-    densnet::convolution_kernels<Real>().edges(
-        sizes, radial.data(), nullptr, at_receivers.data(), at_senders.data(), receivers.data(),
-        senders.data(), nullptr, out);
+    kernels(Real()).by_polynomials(sizes, radial.data(), at_receivers.data(), at_senders.data(),
+                                   receivers.data(), senders.data(), out);
 }
 
 template <typename Real>
@@ -116,7 +122,7 @@ void define(py::module_& module) {
 
 PYBIND11_MODULE(_convolution, module) {
     module.doc() = "Sums over edges of products on the sphere; see cpp/convolution/convolution.hpp.";
-    module.def("instruction_set", [] { return densnet::convolution_kernels<float>().name; });
+    module.def("instruction_set", [] { return densnet::convolution_set().name; });
     define<float>(module);
     define<double>(module);
 }

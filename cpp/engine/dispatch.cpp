@@ -1,6 +1,7 @@
 #include <atomic>
 #include <stdexcept>
 
+#include "densnet/instruction_set.hpp"
 #include "kernels.hpp"
 
 namespace densnet {
@@ -12,18 +13,6 @@ const KernelSet* avx512_kernels();
 
 namespace {
 
-std::vector<const KernelSet*> find() {
-    std::vector<const KernelSet*> found;
-#if defined(__x86_64__)
-    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq");
-    if (avx2 && avx512) found.push_back(avx512_kernels());
-    if (avx2) found.push_back(avx2_kernels());
-#endif
-    found.push_back(baseline_kernels());
-    return found;
-}
-
 std::atomic<const KernelSet*>& current() {
     static std::atomic<const KernelSet*> set{available_kernels().front()};
     return set;
@@ -32,7 +21,8 @@ std::atomic<const KernelSet*>& current() {
 }  // namespace
 
 const std::vector<const KernelSet*>& available_kernels() {
-    static const std::vector<const KernelSet*> sets = find();
+    static const std::vector<const KernelSet*> sets =
+        of_this_processor(avx512_kernels, avx2_kernels, baseline_kernels);
     return sets;
 }
 

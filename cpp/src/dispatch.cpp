@@ -2,6 +2,7 @@
 #include <atomic>
 #include <stdexcept>
 
+#include "densnet/instruction_set.hpp"
 #include "densnet/vector_kernels.hpp"
 
 namespace densnet {
@@ -12,19 +13,6 @@ const VectorKernels* avx512_kernels();
 
 namespace {
 
-// From the widest to the narrowest that this processor has.
-std::vector<const VectorKernels*> find() {
-    std::vector<const VectorKernels*> found;
-#if defined(__x86_64__)
-    const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq");
-    if (avx2 && avx512) found.push_back(avx512_kernels());
-    if (avx2) found.push_back(avx2_kernels());
-#endif
-    found.push_back(baseline_kernels());
-    return found;
-}
-
 std::atomic<const VectorKernels*>& current() {
     static std::atomic<const VectorKernels*> kernels{available_kernels().front()};
     return kernels;
@@ -33,7 +21,8 @@ std::atomic<const VectorKernels*>& current() {
 }  // namespace
 
 const std::vector<const VectorKernels*>& available_kernels() {
-    static const std::vector<const VectorKernels*> kernels = find();
+    static const std::vector<const VectorKernels*> kernels =
+        of_this_processor(avx512_kernels, avx2_kernels, baseline_kernels);
     return kernels;
 }
 

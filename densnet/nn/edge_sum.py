@@ -61,88 +61,59 @@ class _Sum(torch.autograd.Function):
     def forward(
         ctx: Any, radial: Tensor, polynomials: Tensor, values: Tensor, start: Tensor, end: Tensor
     ) -> Tensor:
-        arguments = [t.detach().contiguous() for t in (radial, polynomials, values)]
         ctx.save_for_backward(radial, polynomials, values, start, end)
-        result = torch.zeros_like(arguments[2])
-        _loops().sum(*_arrays(*arguments, start, end, result))
+        result = torch.zeros(values.shape, dtype=values.dtype)
+        _loops().sum(*_arrays(radial, polynomials, values, start, end, result))
         return result
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         radial, polynomials, values, start, end = ctx.saved_tensors
         wanted = ctx.needs_input_grad
+        ends = (end, start)
         return (
-            _Radial.apply(polynomials, gradient, values, end, start) if wanted[0] else None,
-            _Polynomials.apply(radial, gradient, values, end, start) if wanted[1] else None,
-            _Sum.apply(radial, polynomials, gradient, end, start) if wanted[2] else None,
+            _EdgeFactor.apply(polynomials, gradient, values, *ends, True) if wanted[0] else None,
+            _EdgeFactor.apply(radial, gradient, values, *ends, False) if wanted[1] else None,
+            _Sum.apply(radial, polynomials, gradient, *ends) if wanted[2] else None,
             None,
             None,
         )
 
 
-class _Radial(torch.autograd.Function):
-    """∂Φ/∂R, (n_edges, n_l, n_channels)."""
+class _EdgeFactor(torch.autograd.Function):
+    """∂Φ/∂R, (n_edges, n_l, n_channels), from P; or ∂Φ/∂P, (n_edges, n_l, n_points), from R."""
 
     @staticmethod
     def forward(
         ctx: Any,
-        polynomials: Tensor,
+        other: Tensor,
         at_receivers: Tensor,
         at_senders: Tensor,
         receivers: Tensor,
         senders: Tensor,
+        of_radial: bool,
     ) -> Tensor:
-        arguments = [t.detach().contiguous() for t in (polynomials, at_receivers, at_senders)]
-        ctx.save_for_backward(polynomials, at_receivers, at_senders, receivers, senders)
-        n_edges, n_l, _ = polynomials.shape
-        result = torch.empty(n_edges, n_l, at_senders.size(2), dtype=at_senders.dtype)
-        _loops().radial_gradient(*_arrays(*arguments, receivers, senders, result))
+        ctx.save_for_backward(other, at_receivers, at_senders, receivers, senders)
+        ctx.of_radial = of_radial
+        n_edges, n_l, _ = other.shape
+        n = at_senders.size(2 if of_radial else 0)
+        result = torch.empty(n_edges, n_l, n, dtype=other.dtype)
+        gradient = _loops().radial_gradient if of_radial else _loops().polynomial_gradient
+        gradient(*_arrays(other, at_receivers, at_senders, receivers, senders, result))
         return result
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        polynomials, at_receivers, at_senders, receivers, senders = ctx.saved_tensors
+        other, at_receivers, at_senders, *ends = ctx.saved_tensors
         wanted = ctx.needs_input_grad
-        ends = (receivers, senders)
+        factors = (gradient, other) if ctx.of_radial else (other, gradient)
         return (
-            _Polynomials.apply(gradient, at_receivers, at_senders, *ends) if wanted[0] else None,
-            _Sum.apply(gradient, polynomials, at_senders, senders, receivers)
-            if wanted[1]
+            _EdgeFactor.apply(gradient, at_receivers, at_senders, *ends, not ctx.of_radial)
+            if wanted[0]
             else None,
-            _Sum.apply(gradient, polynomials, at_receivers, *ends) if wanted[2] else None,
+            _Sum.apply(*factors, at_senders, *reversed(ends)) if wanted[1] else None,
+            _Sum.apply(*factors, at_receivers, *ends) if wanted[2] else None,
             None,
-            None,
-        )
-
-
-class _Polynomials(torch.autograd.Function):
-    """∂Φ/∂P, (n_edges, n_l, n_points)."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        radial: Tensor,
-        at_receivers: Tensor,
-        at_senders: Tensor,
-        receivers: Tensor,
-        senders: Tensor,
-    ) -> Tensor:
-        arguments = [t.detach().contiguous() for t in (radial, at_receivers, at_senders)]
-        ctx.save_for_backward(radial, at_receivers, at_senders, receivers, senders)
-        n_edges, n_l, _ = radial.shape
-        result = torch.empty(n_edges, n_l, at_senders.size(0), dtype=at_senders.dtype)
-        _loops().polynomial_gradient(*_arrays(*arguments, receivers, senders, result))
-        return result
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        radial, at_receivers, at_senders, receivers, senders = ctx.saved_tensors
-        wanted = ctx.needs_input_grad
-        ends = (receivers, senders)
-        return (
-            _Radial.apply(gradient, at_receivers, at_senders, *ends) if wanted[0] else None,
-            _Sum.apply(radial, gradient, at_senders, senders, receivers) if wanted[1] else None,
-            _Sum.apply(radial, gradient, at_receivers, *ends) if wanted[2] else None,
             None,
             None,
         )
@@ -155,5 +126,5 @@ def _loops() -> ModuleType:
 
 
 def _arrays(*tensors: Tensor) -> list[Any]:
-    """Return NumPy views of contiguous tensors."""
-    return [tensor.detach().numpy() for tensor in tensors]
+    """Return NumPy views, of a copy where a tensor is not contiguous."""
+    return [tensor.detach().contiguous().numpy() for tensor in tensors]
