@@ -7,9 +7,9 @@
 
 // In force to the end of the file, where templates are instantiated.
 #if defined(__clang__)
-#pragma clang attribute push(__attribute__((target("avx2,fma,avx512f,avx512dq"))), apply_to = function)
+#pragma clang attribute push(__attribute__((target("avx2,fma,avx512f,avx512dq,avx512vl"))), apply_to = function)
 #else
-#pragma GCC target("avx2,fma,avx512f,avx512dq")
+#pragma GCC target("avx2,fma,avx512f,avx512dq,avx512vl")
 #endif
 
 namespace densnet {

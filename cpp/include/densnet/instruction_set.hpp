@@ -13,8 +13,9 @@ std::vector<const Set*> of_this_processor(const Set* (*avx512)(), const Set* (*a
     std::vector<const Set*> found;
 #if defined(__x86_64__)
     const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    const bool has_avx512 =
-        __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq");
+    const bool has_avx512 = __builtin_cpu_supports("avx512f") &&
+                            __builtin_cpu_supports("avx512dq") &&
+                            __builtin_cpu_supports("avx512vl");
     if (has_avx2 && has_avx512) found.push_back(avx512());
     if (has_avx2) found.push_back(avx2());
 #else
