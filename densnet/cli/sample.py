@@ -9,7 +9,8 @@ from densnet.configuration import load_yaml
 HELP = """\
 Draw geometries from GFN2-xTB Langevin dynamics at several temperatures, with every conformer
 (one well of each torsion) equally represented, and write them to a file of frames for densnet
-label.
+label. A group with `trajectories: PATTERN` is drawn from xyz files of an i-PI run instead, e.g. the
+beads of path integrals with a first model: frames that correct it where its own dynamics goes.
 
 examples:
   densnet sample sample.yaml

@@ -14,6 +14,7 @@ import densnet
 from densnet.data.store import FrameFile, Frames
 from densnet.data.writer import FrameWriter
 from densnet.errors import InputError
+from densnet.reference.drawn_frames import draw_group
 from densnet.reference.sampling import (
     Dynamics,
     Group,
@@ -41,7 +42,7 @@ class SampleConfig:
     output : Path
         File of frames to be made.
     groups : tuple of Group
-        Temperatures, tags, sizes and seeds.
+        Temperatures, tags, sizes and seeds; where the frames come from.
     seed : int
         Of the whole run.
     charge : int
@@ -87,7 +88,7 @@ def run_sample(
         "sampling": {
             "method": config.dynamics.method,
             "seed": config.seed,
-            "groups": [[g.tag, g.temperature_kelvin, g.n_frames, g.seed] for g in config.groups],
+            "groups": [described(group) for group in config.groups],
         },
     }
     provenance = {"program": f"densnet {densnet.__version__}", "geometry": config.geometry.name}
@@ -99,22 +100,38 @@ def run_sample(
         for i, group in enumerate(config.groups):
             first = int(firsts[i])
             if not set(range(first, int(firsts[i + 1]))) <= writer.frames:
-                trajectory = Trajectory(
-                    structure.numbers,
-                    structure.positions,
-                    group,
-                    config.dynamics,
-                    config.torsions,
-                    config.charge,
-                    config.seed,
-                    number=0,
-                )
-                sample = sample_group(
-                    trajectory, executor, n_workers=n_workers, on_frame=counter(on_frame, first)
-                )
+                if group.trajectories is not None:
+                    sample = draw_group(group, structure.numbers)
+                else:
+                    sample = sample_group(
+                        first_trajectory(config, structure, group),
+                        executor,
+                        n_workers=n_workers,
+                        on_frame=counter(on_frame, first),
+                    )
                 append_group(writer, sample, i, first)
             on_frame(int(firsts[i + 1]))
     return FrameFile.read(config.output)
+
+
+def described(group: Group) -> list[object]:
+    """Return what of a group stands in the file, for a later run to compare."""
+    entry: list[object] = [group.tag, group.temperature_kelvin, group.n_frames, group.seed]
+    return entry if group.trajectories is None else [*entry, group.trajectories.name]
+
+
+def first_trajectory(config: SampleConfig, structure: Structure, group: Group) -> Trajectory:
+    """Number 0 of the trajectories of a group."""
+    return Trajectory(
+        structure.numbers,
+        structure.positions,
+        group,
+        config.dynamics,
+        config.torsions,
+        config.charge,
+        config.seed,
+        number=0,
+    )
 
 
 def counter(on_frame: Callable[[int], None], first: int) -> Callable[[int], None]:
@@ -135,7 +152,7 @@ def append_group(writer: FrameWriter, sample: Sample, group: int, first: int) ->
                 "temperature": sample.group.temperature_kelvin,
                 "trajectory": group * TRAJECTORIES_PER_GROUP + int(sample.trajectory[i]),
                 "time": sample.time[i],
-                "source": "densnet sample",
+                "source": sample.source,
             }
         )
     writer.commit()

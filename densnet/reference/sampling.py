@@ -13,6 +13,7 @@ from collections.abc import Callable, Generator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 from ase import Atoms, units
@@ -49,12 +50,25 @@ class Torsion:
 
 @dataclass(frozen=True)
 class Group:
-    """Frames to be drawn at one temperature under one tag (train, validation, test)."""
+    """Frames to be drawn at one temperature under one tag (train, validation, test).
+
+    Parameters
+    ----------
+    tag : str
+    temperature_kelvin : float
+    n_frames : int
+    seed : int
+        Of the group; no other group has it.
+    trajectories : Path, optional
+        Pattern (``*`` and ``?``) of xyz files of i-PI, from which the frames are drawn; without
+        one, they come from dynamics with ``dynamics.method``.
+    """
 
     tag: str
     temperature_kelvin: float
     n_frames: int
     seed: int
+    trajectories: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +96,8 @@ class Sample:
         Time since the end of the equilibration.
     torsion_degrees : (n_frames, n_torsions) float64
         The stratified dihedrals in (-180, 180].
+    source : str
+        Where they come from, for the file of frames.
     """
 
     group: Group
@@ -89,6 +105,7 @@ class Sample:
     trajectory: NDArray[np.int64]
     time: NDArray[np.float64]
     torsion_degrees: NDArray[np.float64]
+    source: str = "densnet sample"
 
 
 @dataclass(frozen=True, eq=False)

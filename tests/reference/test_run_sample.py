@@ -64,6 +64,56 @@ def test_an_unreadable_geometry_is_refused(tmp_path: Path) -> None:
         load_structure(config)
 
 
+def write_bead(folder: Path, bead: int, symbols: str = "OHH") -> None:
+    """A trajectory of three frames as i-PI writes it; frame k of bead b is shifted by b + k."""
+    lines = []
+    for step in range(3):
+        lines += ["3", f"# Step: {step} Bead: {bead} positions{{angstrom}} cell{{angstrom}}"]
+        for symbol, position in zip(symbols, np.eye(3) * (1 + bead + step), strict=True):
+            lines.append(f"{symbol} " + " ".join(map(str, position + 7.0)))
+    (folder / f"r00.pos_{bead}.xyz").write_text("\n".join(lines) + "\n")
+
+
+DRAWN = {"tag": "train", "temperature_kelvin": 300.0, "n_frames": 5, "seed": 1}
+
+
+def test_a_group_is_drawn_from_the_beads_of_a_run(tmp_path: Path) -> None:
+    for bead in range(2):
+        write_bead(tmp_path, bead)
+    group = {**DRAWN, "trajectories": "r0*.pos_?.xyz"}
+    assert main(["sample", str(write_config(tmp_path, groups=[group]))]) == 0
+    frames = FrameFile.read(tmp_path / "frames.h5")
+    assert frames["source"].tolist() == [b"i-PI trajectories"] * 5
+    assert set(frames["trajectory"].tolist()) == {0, 1}
+    possible = [np.eye(3) * (1 + k) / BOHR_ANGSTROM for k in (0, 1, 2, 1, 2, 3)]
+    sizes = []
+    for positions in frames.positions:
+        assert positions.mean(axis=0) == pytest.approx(np.zeros(3), abs=1e-12)
+        shape = positions - positions.min(axis=0)
+        sizes.append(round(float(np.ptp(positions[:, 0]) * BOHR_ANGSTROM)))
+        assert any(np.allclose(shape, other) for other in possible)
+    # Six frames, of which two pairs have the same size; five different ones of the six were drawn.
+    assert sorted(sizes) in ([1, 2, 2, 3, 3], [1, 2, 2, 3, 4], [1, 2, 3, 3, 4], [2, 2, 3, 3, 4])
+
+
+@pytest.mark.parametrize(
+    ("symbols", "changes", "message"),
+    [
+        ("HOH", {}, "has atoms H O H, the geometry has O H H"),
+        ("OHH", {"n_frames": 7}, "2 files hold 6 frames, n_frames is 7"),
+        ("OHH", {"trajectories": "absent_*.xyz"}, "no such file"),
+    ],
+)
+def test_trajectories_that_cannot_be_drawn_from_are_refused(
+    tmp_path: Path, capsys, symbols: str, changes: dict[str, object], message: str
+) -> None:
+    for bead in range(2):
+        write_bead(tmp_path, bead, symbols)
+    group = {**DRAWN, "trajectories": "r0*.pos_?.xyz", **changes}
+    assert main(["sample", str(write_config(tmp_path, groups=[group]))]) == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+
+
 def test_groups_that_share_a_seed_are_refused(tmp_path: Path, capsys) -> None:
     group = {"tag": "train", "temperature_kelvin": 300.0, "n_frames": 5, "seed": 1}
     config = write_config(tmp_path, groups=[group, {**group, "tag": "test"}])
