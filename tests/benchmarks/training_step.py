@@ -1,0 +1,101 @@
+"""A whole training step of every stage: the compiled sum over edges beside PyTorch's operations.
+
+Forward, loss (with forces where the stage has them), backward, clipping, optimiser and average of
+the weights for batches of the shipped ethanol labels, shipped architecture and batch sizes; the two
+ways take turns, and each has a model of its own::
+
+    compiled  densnet.nn.edge_sum, loops in cpp/convolution
+    PyTorch   the same sum by PyTorch's operations, as where the loops were not built
+
+    OMP_NUM_THREADS=1 python tests/benchmarks/training_step.py --json times.json
+"""
+
+import argparse
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import cycle
+from pathlib import Path
+from unittest.mock import patch
+
+import torch
+
+from densnet.cli.bench_timing import interleaved
+from densnet.cli.output import write_json
+from densnet.configuration import load_yaml
+from densnet.nn import edge_sum
+from densnet.training.average import WeightAverage
+from densnet.training.config import TrainingConfig
+from densnet.training.run import GRADIENT_NORM, TrainingRun
+from densnet.training.stages import STAGES, StageLoss, trainable
+
+CONFIGURATION = Path(__file__).parents[2] / "examples" / "01_ethanol" / "train.yaml"
+
+
+def step(run: TrainingRun, stage: str) -> Callable[[], None]:
+    """Return one step of a stage as a function; batches follow one another."""
+    settings = getattr(run.config, stage)
+    parameters = trainable(run.model, stage)
+    optimizer = torch.optim.Adam(parameters, lr=settings.learning_rate, betas=(0.9, 0.99))
+    average = WeightAverage(run.model, run.config.ema_decay)
+    loss = StageLoss(stage, run.config.loss, run.force_scale)
+    noise = torch.Generator()
+    frames = run.train[0]
+    order = torch.randperm(len(frames), generator=torch.Generator().manual_seed(1))
+    indices = cycle(p for p in order.split(settings.batch_size) if len(p) == settings.batch_size)
+
+    def call() -> None:
+        trainable(run.model, stage)
+        optimizer.zero_grad(set_to_none=True)
+        loss(run.model, frames.batch(next(indices)), noise).backward()
+        torch.nn.utils.clip_grad_norm_(parameters, GRADIENT_NORM)
+        optimizer.step()
+        average.update(run.model)
+
+    return call
+
+
+def by_pytorch(call: Callable[[], None]) -> Callable[[], None]:
+    """Return the same step without the compiled loops."""
+
+    def without() -> None:
+        with patch.object(edge_sum, "compiled", lambda: None):
+            call()
+
+    return without
+
+
+def main() -> None:
+    """Time and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--frames", type=int, default=100, help="training frames that are read")
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    if edge_sum.compiled() is None:
+        parser.error("the compiled sum over edges was not built; run densnet doctor")
+    with tempfile.TemporaryDirectory() as folder:
+        config = load_yaml(CONFIGURATION, TrainingConfig)
+        data = tuple(CONFIGURATION.parent / path for path in config.data)
+        config = replace(config, data=data, n_train=args.frames, output=Path(folder))
+        calls: dict[str, Callable[[], None]] = {}
+        for stage in STAGES:
+            calls[f"{stage}, compiled"] = step(TrainingRun(config), stage)
+            calls[f"{stage}, PyTorch"] = by_pytorch(step(TrainingRun(config), stage))
+        timings = interleaved(calls, args.seconds)
+    print("ethanol, shipped architecture, milliseconds of processor time a step, one thread")
+    print(f"{'stage':10}{'frames':>8}{'compiled':>11}{'PyTorch':>10}{'ratio':>8}")
+    report = {}
+    for stage in STAGES:
+        size = getattr(config, stage).batch_size
+        one, other = timings[f"{stage}, compiled"], timings[f"{stage}, PyTorch"]
+        ratio = other.cpu_ms / one.cpu_ms
+        print(f"{stage:10}{size:8d}{one.cpu_ms:11.1f}{other.cpu_ms:10.1f}{ratio:8.2f}")
+        row = {"batch_size": size, "compiled": vars(one), "pytorch": vars(other)}
+        report[stage] = {**row, "ratio_of_processor_time": ratio}
+    write_json(args.json, report)
+
+
+if __name__ == "__main__":
+    main()
