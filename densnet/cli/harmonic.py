@@ -22,14 +22,15 @@ if TYPE_CHECKING:
 
 HELP = """\
 Relax a molecule with a model, differentiate its forces and dipoles (and the polarizability of a
-model that offers it), and report the harmonic frequencies, infrared intensities and Raman
-activities. --dft does the same with PySCF at the level of the model's
-labels (functional, basis, grid), from the model's minimum on, and pairs the modes: what the model
-adds to the error of its reference.
+model that offers it, unless --no-raman), and report the harmonic frequencies, infrared intensities
+and Raman activities. --dft does the same with PySCF at the level of the model's labels (functional,
+basis, grid), from the model's minimum on, and pairs the modes: what the model adds to the error of
+its reference.
 
 examples:
   densnet harmonic ethanol
   densnet harmonic ethanol gauche.xyz --dft --bands ethanol --output gauche
+  densnet harmonic ethanol --dft --no-raman
   densnet harmonic runs/thiol/bundle --json modes.json
 
 The reference costs 6 N single points and some more for its minimum (three minutes for ethanol on
@@ -55,6 +56,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--dft", action="store_true", help="PySCF at the model's level beside it")
     parser.add_argument(
+        "--no-raman",
+        action="store_true",
+        help="no polarizabilities, neither of the model nor of --dft, where they cost most",
+    )
+    parser.add_argument(
         "--bands", metavar="NAME|CSV", help="measured band positions below the picture"
     )
     parser.add_argument("--output", type=Path, metavar="DIR", help="write tables and picture here")
@@ -78,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
     numbers, positions = given or (model.template_numbers, model.template_positions)
     atoms = Atoms(numbers, positions * BOHR_ANGSTROM)
     atoms.calc = DensNetCalculator(model)
-    polarizability = model.offers_polarizability
+    polarizability = model.offers_polarizability and not args.no_raman
     atoms, found = analyse(atoms, "model", None, MODEL_STEP_BOHR, polarizability=polarizability)
     modes = modes_of(atoms, found)
     report: dict[str, Any] = {

@@ -4,7 +4,9 @@ import json
 
 import numpy as np
 
+from densnet.calculators.ase import DensNetCalculator
 from densnet.cli.main import main
+from tests.polarizable import load_older_model
 
 
 def test_modes_are_printed_drawn_and_written(tmp_path, capsys):
@@ -30,6 +32,26 @@ def test_raman_activities_come_with_a_model_that_has_polarizabilities(
     assert activity.shape == (21,)
     assert activity.min() >= 0.0
     assert activity.max() > 0.0
+
+
+def test_without_raman_nobody_is_asked_for_polarizabilities(
+    polarizable_bundle, tmp_path, capsys, monkeypatch
+):
+    """The reference stands for PySCF: the shipped weights, which cannot give them here."""
+    monkeypatch.setattr(
+        "densnet.cli.harmonic.reference_calculator",
+        lambda model: DensNetCalculator(load_older_model()),
+    )
+    report = tmp_path / "modes.json"
+    arguments = ["harmonic", str(polarizable_bundle), "--dft", "--json", str(report)]
+    assert main([*arguments, "--no-raman"]) == 0
+    output = capsys.readouterr().out
+    assert "I DFT / km mol⁻¹" in output
+    assert "Raman" not in output
+    found = json.loads(report.read_text())
+    assert found["predicted"]["activity_angstrom4_amu"] is None
+    assert found["errors"]["mean_absolute_wavenumber_error_cm1"] < 0.5
+    assert "relative_activity_error" not in found["errors"]
 
 
 def test_a_geometry_that_is_not_there_is_named(capsys):
