@@ -1,6 +1,7 @@
 """Pictures that ``densnet spectrum`` draws."""
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,7 +11,7 @@ from densnet.spectra.bands import BandTable
 from densnet.spectra.compare import subtract_baseline
 from densnet.spectra.estimate import count_segments
 from densnet.spectra.measured import MeasuredSpectrum
-from densnet.spectra.output import load_csv
+from densnet.spectra.spectrum import Spectrum
 
 Y_LABELS: Final = {
     "ir": "κ / km mol⁻¹ per cm⁻¹",
@@ -24,19 +25,18 @@ def draw(
     args: argparse.Namespace,
     computed: Computed,
     entry: dict[str, Any],
+    overlays: Mapping[str, Spectrum],
     measurement: Measurement | None,
     path: Path,
 ) -> Path:
-    """Draw one spectrum, with what was measured where there is something."""
+    """Draw one spectrum, and others and what was measured where there is something."""
     label = f"{entry['kind'] or 'calculated'}, {entry['temperature_kelvin']:.0f} K"
     spectrum = computed.spectrum
     lines = [Line(label, spectrum.wavenumber_cm1, spectrum.intensity, spectrum.error)]
     lines += [
         Line(name, part.wavenumber_cm1, part.intensity, part.error)
-        for name, part in computed.parts.items()
+        for name, part in {**computed.parts, **overlays}.items()
     ]
-    if kind == "ir":
-        lines += [overlay_line(text) for text in args.overlay]
     shaded = "" if spectrum.error is None else "; shaded: ± one standard error"
     note = (
         f"{count_segments(entry['segments'])}, {entry['total_ps']:.0f} ps in all; resolution "
@@ -51,14 +51,6 @@ def draw(
         title=args.title,
         note=note,
     )
-
-
-def overlay_line(text: str) -> Line:
-    """A spectrum computed before, from ``CSV`` or ``LABEL=CSV``."""
-    label, _, name = text.rpartition("=")
-    path = Path(name)
-    wavenumber, intensity, error = load_csv(path)
-    return Line(label or path.stem, wavenumber, intensity, error)
 
 
 def measurement_to_draw(

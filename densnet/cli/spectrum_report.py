@@ -1,7 +1,7 @@
 """What ``densnet spectrum`` does between its options and its files."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,14 @@ from rich.console import Console
 
 from densnet.cli.spectrum_pictures import draw, measurement_to_draw
 from densnet.cli.spectrum_source import Computed, compute, describe_signals, find_segments
-from densnet.cli.spectrum_tables import areas_as_table, bands_as_table, scores_as_table
+from densnet.cli.spectrum_tables import (
+    areas_as_table,
+    bands_as_table,
+    maxima_as_table,
+    scores_as_table,
+)
+from densnet.errors import InputError
+from densnet.plots import Measurement
 from densnet.spectra.assessment import (
     SKETCH_RESOLUTION_CM1,
     Assessment,
@@ -24,7 +31,7 @@ from densnet.spectra.estimate import count_segments
 from densnet.spectra.infrared import absorption_factor
 from densnet.spectra.measured import MeasuredSpectrum
 from densnet.spectra.measured_files import load_measured
-from densnet.spectra.output import facf_from_infrared, save_csv, save_facf
+from densnet.spectra.output import facf_from_infrared, load_csv, save_csv, save_facf
 from densnet.spectra.peaks import BandComparison, compare_bands, undo_time_step_shift
 from densnet.spectra.run_directory import model_name
 from densnet.spectra.signals import check_alike
@@ -45,6 +52,7 @@ def compute_spectra(args: argparse.Namespace) -> dict[str, Any]:
     folder = output_folder(args)
     table = band_table(args)
     measured = load_measured(args.compare) if args.compare else None
+    overlays = load_overlays(args.overlay)
     report: dict[str, Any] = {"resolution_cm1": args.resolution, "window": args.window}
     report["frame"] = args.frame
     for kind in ("ir", "vdos", "raman"):
@@ -55,12 +63,16 @@ def compute_spectra(args: argparse.Namespace) -> dict[str, Any]:
         entry = {"kind": segments[0].kind} | describe_signals(computed.signals)
         entry["error_method"] = spectrum.error_method
         entry |= save_spectra(kind, args, computed, remark_lines(args, entry), folder)
-        measurement = None
+        measurement: Measurement | None = None
+        beside: dict[str, Spectrum] = {}
         if kind == "ir":
             timestep_fs = segments[0].timestep_fs if not args.trajectory else None
-            entry |= compare_with_measurement(args, spectrum, measured, table, timestep_fs, console)
-            measurement = measurement_to_draw(table, measured)
-        entry["picture"] = draw(kind, args, computed, entry, measurement, folder / f"{kind}.png")
+            entry |= compare_with_measurement(
+                args, spectrum, overlays, measured, table, timestep_fs, console
+            )
+            measurement, beside = measurement_to_draw(table, measured), overlays
+        picture = folder / f"{kind}.png"
+        entry["picture"] = draw(kind, args, computed, entry, beside, measurement, picture)
         report[kind] = entry
         used = f"{count_segments(entry['segments'])}, {entry['total_ps']:.1f} ps"
         console.print(f"{spectrum.quantity}: {used}; {spectrum.error_method}", soft_wrap=True)
@@ -120,6 +132,7 @@ def output_folder(args: argparse.Namespace) -> Path:
 def compare_with_measurement(
     args: argparse.Namespace,
     spectrum: Spectrum,
+    overlays: Mapping[str, Spectrum],
     measured: MeasuredSpectrum | None,
     table: BandTable | None,
     timestep_fs: float | None,
@@ -131,14 +144,30 @@ def compare_with_measurement(
         bands = compare_bands(spectrum, table.groups())
         report["bands"] = [describe_band(band, timestep_fs) for band in bands]
         console.print(bands_as_table(table, bands, timestep_fs))
+        if overlays:
+            others = {name: compare_bands(o, table.groups()) for name, o in overlays.items()}
+            report["overlay_bands"] = others
+            console.print(maxima_as_table(bands, others))
         if measured is not None:
             report["band_areas"] = measured_band_areas(measured, bands)
             console.print(areas_as_table(report["band_areas"]))
     assessment = judge(args, spectrum, measured, table)
     if assessment is not None:
-        report["assessment"] = assessment
-        console.print(scores_as_table(assessment))
+        beside = {name: judge(args, other, measured, table) for name, other in overlays.items()}
+        report["assessment"], report["overlay_assessments"] = assessment, beside
+        console.print(scores_as_table(assessment, beside))
     return report
+
+
+def load_overlays(texts: Sequence[str]) -> dict[str, Spectrum]:
+    """Spectra computed before, each from ``CSV`` or ``LABEL=CSV``."""
+    overlays = {}
+    for text in texts:
+        label, _, name = text.rpartition("=")
+        overlays[label or Path(name).stem] = load_csv(Path(name))
+    if len(overlays) < len(texts):
+        raise InputError(f"--overlay: every spectrum needs a label of its own, got {list(texts)}")
+    return overlays
 
 
 def describe_band(band: BandComparison, timestep_fs: float | None) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Tables that ``densnet spectrum`` prints."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 
@@ -29,6 +29,22 @@ def bands_as_table(
     return shown
 
 
+def maxima_as_table(
+    bands: Sequence[BandComparison], others: Mapping[str, Sequence[BandComparison]]
+) -> Table:
+    """Maxima of the spectra drawn beside: where one source of error ends and the next begins."""
+    shown = _table("the same bands in the spectra beside: highest point, cm⁻¹")
+    shown.add_column("band")
+    for name in ("measured", "this one", *others):
+        shown.add_column(name, justify="right")
+    found = [{band.band: band.maximum for band in beside} for beside in others.values()]
+    for band in bands:
+        maxima = [band.maximum, *(beside.get(band.band) for beside in found)]
+        cells = ["–" if maximum is None else f"{maximum:.0f}" for maximum in maxima]
+        shown.add_row(band.band, f"{band.measured_maximum:.0f}", *cells)
+    return shown
+
+
 def areas_as_table(areas: Sequence[MeasuredBandArea]) -> Table:
     """Areas of bands as shares of their sum, measured and calculated."""
     shown = _table("share of each band in the area of all bands")
@@ -40,8 +56,8 @@ def areas_as_table(areas: Sequence[MeasuredBandArea]) -> Table:
     return shown
 
 
-def scores_as_table(assessment: Assessment) -> Table:
-    """Scores against measurement, the best factor on the wavenumbers, and the nulls."""
+def scores_as_table(assessment: Assessment, overlays: Mapping[str, Assessment | None]) -> Table:
+    """Scores against measurement, the best factor on the wavenumbers, nulls, spectra beside."""
     scores = assessment.scores
     shown = _table(
         f"agreement with measurement, {scores.low_cm1:.0f}–{scores.high_cm1:.0f} cm⁻¹ "
@@ -55,6 +71,9 @@ def scores_as_table(assessment: Assessment) -> Table:
     )
     for name, null in assessment.nulls.items():
         shown.add_row(*_score_cells(f"  null: {name}", null))
+    for name, beside in overlays.items():
+        if beside is not None:
+            shown.add_row(*_score_cells(f"  beside: {name}", beside.scores))
     return shown
 
 

@@ -1,6 +1,7 @@
 """Files that a spectrum is written to: CSV with its provenance, and i-PI's ``*_facf.data``."""
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -44,16 +45,37 @@ def save_csv(spectrum: Spectrum, path: Path, remarks: Sequence[str] = ()) -> Pat
     return path
 
 
-def load_csv(path: Path) -> tuple[Array, Array, Array | None]:
-    """Read a spectrum that :func:`save_csv` wrote: wavenumber, intensity, standard error."""
+def load_csv(path: Path) -> Spectrum:
+    """Read a spectrum that :func:`save_csv` wrote; it comes without the segments behind it.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it is none of ours.
+    """
     if not path.is_file():
         raise InputError(f"{path} does not exist")
-    lines = [row for row in path.read_text(encoding="utf-8").splitlines() if row[:1] != "#"]
-    if not lines or lines[0] != COLUMNS:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    head = [line[2:] for line in lines if line[:1] == "#"]
+    rows = [line for line in lines if line[:1] != "#"]
+    width = re.match(r"resolution (\S+) cm-1", head[1]) if len(head) > 2 else None
+    if not rows or rows[0] != COLUMNS or width is None:
         raise InputError(f"{path}: not a spectrum of 'densnet spectrum' (no header {COLUMNS!r})")
-    rows = [[float(cell or "nan") for cell in row.split(",")] for row in lines[1:]]
-    nu, intensity, error = np.array(rows).T
-    return nu, intensity, None if np.isnan(error).all() else error
+    quantity, _, unit = head[0].rpartition(", ")
+    nu, intensity, error = np.array(
+        [[float(x or "nan") for x in row.split(",")] for row in rows[1:]]
+    ).T
+    return Spectrum(
+        nu,
+        intensity,
+        None if np.isnan(error).all() else error,
+        samples=np.empty((0, len(nu))),
+        weights=np.empty(0),
+        quantity=quantity,
+        unit=unit,
+        resolution_cm1=float(width[1]),
+        error_method=head[2].removeprefix("error: "),
+    )
 
 
 def save_facf(omega: Array, spectrum: Array, error: Array | None, path: Path) -> Path:

@@ -14,6 +14,8 @@ from densnet.spectra.signals import Signal
 from densnet.units import AU_FS
 from tests.spectra.oscillator import TEMPERATURE_KELVIN, line
 
+ROOT = Path(__file__).parents[2]
+
 WAVENUMBERS = {1060.0: 1.0, 2950.0: 0.8, 3670.0: 0.3}
 
 
@@ -101,7 +103,12 @@ def test_single_files_give_the_same_numbers_as_the_library(run: Path, tmp_path: 
     words += ["--temperature", "300", "--output", str(tmp_path / "out"), "--facf"]
     words += ["--overlay", f"before={run / 'spectrum' / 'ir.csv'}"]
     words += ["--window", "hann", "--resolution", "25", "--range", "500", "3900"]
+    words += ["--bands", "ethanol", "--json", str(tmp_path / "report.json")]
     assert main(words) == 0
+    report = json.loads((tmp_path / "report.json").read_text())["ir"]
+    of_run = {band["band"]: band["maximum"] for band in report["overlay_bands"]["before"]}
+    assert of_run["O–H stretch"] == pytest.approx(3670.0, abs=1.0)
+    assert "before" in report["overlay_assessments"]
     table = read_csv(tmp_path / "out" / "ir.csv")
     spectrum = infrared([Signal("a", values, 2.0 / AU_FS, 300.0)], Resolution(25.0, "hann"))
     np.testing.assert_allclose(
@@ -169,12 +176,19 @@ def test_a_measured_spectrum_is_scored_with_its_null(run: Path, tmp_path: Path) 
         (["RUN", "--compare", "lost.jdx"], r"lost.jdx does not exist"),
         (["RUN", "--dipole", "x"], "not both"),
         (["RUN", "--overlay", "a=lost.csv"], "lost.csv does not exist"),
+        (["RUN", "--overlay", "a=OURS", "a=OURS"], "every spectrum needs a label of its own"),
+        (["RUN", "--overlay", "a=FOREIGN"], "not a spectrum of 'densnet spectrum'"),
         (["RUN", "--skip-ps", "100"], "the longest stretch has 5.00 ps"),
     ],
 )
 def test_wrong_input_is_refused_in_one_line(
     run: Path, tmp_path: Path, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    foreign = tmp_path / "foreign.csv"
+    foreign.write_text("nu,intensity\n1000,1\n")
+    ours = ROOT / "examples" / "spectra" / "ethanol" / "classical.csv"
+    for name, path in {"FOREIGN": foreign, "OURS": ours}.items():
+        words = [word.replace(name, str(path)) for word in words]
     words = [str(run) if word == "RUN" else word for word in words]
     assert main(["spectrum", *words, "--output", str(tmp_path)]) == 2
     error = capsys.readouterr().err.strip()

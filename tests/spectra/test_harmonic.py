@@ -165,10 +165,12 @@ def test_a_harmonic_spectrum_is_saved_and_read_like_any_other(tmp_path: Path) ->
     spectrum = harmonic_spectrum(modes, width_cm1=16.0)
     assert spectrum.area(900.0, 1100.0) == pytest.approx(50.0, rel=1e-6)
     assert spectrum.area(2900.0, 3100.0) == pytest.approx(20.0, rel=1e-6)
-    nu, intensity, error = load_csv(save_csv(spectrum, tmp_path / "harmonic.csv"))
-    np.testing.assert_allclose(nu, spectrum.wavenumber_cm1, atol=1e-4)
-    np.testing.assert_allclose(intensity, spectrum.intensity, rtol=1e-7, atol=1e-300)
-    assert error is None
+    read = load_csv(save_csv(spectrum, tmp_path / "harmonic.csv"))
+    np.testing.assert_allclose(read.wavenumber_cm1, spectrum.wavenumber_cm1, atol=1e-4)
+    np.testing.assert_allclose(read.intensity, spectrum.intensity, rtol=1e-7, atol=1e-300)
+    assert read.error is None
+    for name in ("quantity", "unit", "resolution_cm1", "error_method"):
+        assert getattr(read, name) == getattr(spectrum, name)
 
 
 def test_a_saddle_point_has_a_negative_wavenumber() -> None:
