@@ -88,6 +88,11 @@ class ResponseBatch:
         flat = output["coefficient_response"].view(3, self.graph.n_structures, -1)
         return flat.transpose(0, 1) - self.response
 
+    def quadratic(self, output: dict[str, Tensor]) -> Tensor:
+        """Return Σ_d Δc_dᵀMΔc_d of every frame, (n_structures,), d the directions of the field."""
+        residual = self.residual(output).to(self.metric.dtype)
+        return (torch.bmm(residual, self.metric) * residual).sum(dim=(1, 2))
+
 
 def read_response_sets(paths: Iterable[Path], basis: DensityBasis, tag: str) -> list[Frames]:
     """Read the frames of one tag, each with its response in the model's basis.
@@ -147,8 +152,7 @@ def response_loss(model: DensNet, batch: ResponseBatch) -> Tensor:
 
     The dipole of Δc_d is the error of a column of α, so M weighs |Δα|² too.
     """
-    residual = batch.residual(batch.predict(model)).to(batch.metric.dtype)
-    return (torch.bmm(residual, batch.metric) * residual).sum(dim=(1, 2)).mean()
+    return batch.quadratic(batch.predict(model)).mean()
 
 
 @dataclass(frozen=True)
@@ -183,8 +187,7 @@ def compute_response_errors(model: DensNet, batches: list[ResponseBatch]) -> Res
     total = 0.0
     for batch in batches:
         output = batch.predict(model)
-        residual = batch.residual(output).to(batch.metric.dtype)
-        total += float((torch.bmm(residual, batch.metric) * residual).sum())
+        total += float(batch.quadratic(output).sum())
         alphas.append(output["polarizability"])
         references.append(batch.polarizability)
         asymmetries.append(output["asymmetry"])

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +12,7 @@ import torch
 
 from densnet.basis import DensityBasis
 from densnet.data.store import Frames
-from densnet.errors import InputError, NonFiniteError
+from densnet.errors import InputError
 from densnet.models import DensNet
 from densnet.models.densnet import with_response_map
 from densnet.models.io import model_to_dict
@@ -26,23 +25,20 @@ from densnet.training.checkpoint import (
     save_checkpoint,
 )
 from densnet.training.config import ResponseTrainingConfig
+from densnet.training.epochs import Epochs, validation_batches
 from densnet.training.metric import MetricWeights
 from densnet.training.parallel import ProcessGroup
 from densnet.training.progress import Progress
 from densnet.training.response_frames import (
     RESPONSE_COLUMNS,
-    ResponseErrors,
     ResponseFrames,
     compute_response_errors,
     read_response_sets,
     response_frames,
     response_loss,
 )
-from densnet.training.stages import epoch_batches, hash_of, learning_rate
 
 STAGE = "response"
-VALIDATION_BATCH = 25
-GRADIENT_NORM = 10.0
 # So that its batches differ from those of the stages before.
 STAGE_NUMBER = 3
 
@@ -97,8 +93,7 @@ class ResponseRun:
         self.average = WeightAverage(head, config.ema_decay)
         for parameter in self.model.parameters():
             parameter.requires_grad_(False)
-        self.parameters = list(head.parameters())
-        for parameter in self.parameters:
+        for parameter in head.parameters():
             parameter.requires_grad_(True)
         weights = MetricWeights(config.response.overlap, config.response.polarizability)
 
@@ -107,13 +102,19 @@ class ResponseRun:
             return [response_frames(f, basis, elements, weights, cutoff, self.device) for f in sets]
 
         self.train = prepare(self.train_sets)
-        self.validation = [
-            group.batch(index)
-            for group in prepare(self.validation_sets)
-            for index in torch.arange(len(group)).split(VALIDATION_BATCH)
-        ]
-        rate = config.response.learning_rate
-        self.optimizer = torch.optim.Adam(self.parameters, lr=rate, betas=(0.9, 0.99))
+        self.validation = validation_batches(prepare(self.validation_sets))
+        self.epochs = Epochs(
+            STAGE,
+            STAGE_NUMBER,
+            config.response,
+            seed=config.seed,
+            frames=self.train,
+            loss=lambda batch, _: response_loss(self.model, batch),
+            parameters=list(head.parameters()),
+            module=head,
+            average=self.average,
+            group=self.group,
+        )
         self.epoch = 0
         self.history: list[dict[str, Any]] = []
 
@@ -142,22 +143,14 @@ class ResponseRun:
         self.config.output.mkdir(parents=True, exist_ok=True)
         if self.checkpoint_path.exists():
             self._resume()
-        settings = self.config.response
-        for epoch in range(self.epoch, settings.epochs):
-            mean = self._run_epoch(epoch)
-            errors = None
-            if epoch + 1 == settings.epochs or (epoch + 1) % self.config.validate_every == 0:
-                errors = self._validate()
-                row: dict[str, Any] = {
-                    "stage": STAGE,
-                    "epoch": epoch + 1,
-                    "loss": mean,
-                    **asdict(errors),
-                }
-                self.history.append(row)
-                self._save(epoch + 1)
-            if self.report is not None and self.group.is_first:
-                self.report(Progress(STAGE, epoch + 1, settings.epochs, mean, errors))
+        self.epochs.run(
+            self.epoch,
+            validate_every=self.config.validate_every,
+            validate=lambda: compute_response_errors(self.model, self.validation),
+            save=self._save,
+            history=self.history,
+            report=self.report,
+        )
         path = self.config.output / "model.ckpt"
         if self.group.is_first:
             self.average.swap(self.head)
@@ -165,38 +158,6 @@ class ResponseRun:
             self.average.swap(self.head)
         self.group.close()
         return path
-
-    def _run_epoch(self, epoch: int) -> float:
-        settings = self.config.response
-        per_epoch = sum(max(1, len(g) // settings.batch_size) for g in self.train)
-        seed = hash_of(self.config.seed, STAGE_NUMBER)
-        total = 0.0
-        batches = epoch_batches(self.train, settings.batch_size, seed, epoch)
-        for k, (group, index) in enumerate(batches):
-            step = epoch * per_epoch + k
-            for entry in self.optimizer.param_groups:
-                entry["lr"] = learning_rate(settings, step, settings.epochs * per_epoch)
-            self.optimizer.zero_grad(set_to_none=True)
-            share = self.group.share(index)
-            value = response_loss(self.model, self.train[group].batch(share))
-            (value * (len(share) / len(index))).backward()
-            self.group.sum_gradients(self.parameters)
-            norm = torch.nn.utils.clip_grad_norm_(self.parameters, GRADIENT_NORM)
-            if not math.isfinite(float(norm)):
-                raise NonFiniteError(
-                    f"the gradient is not finite in stage {STAGE!r}, epoch {epoch + 1}, step "
-                    f"{step}; lower its learning_rate, or look for broken labels"
-                )
-            self.optimizer.step()
-            self.average.update(self.head)
-            total += float(value.detach())
-        return total / per_epoch
-
-    def _validate(self) -> ResponseErrors:
-        self.average.swap(self.head)
-        errors = compute_response_errors(self.model, self.validation)
-        self.average.swap(self.head)
-        return errors
 
     def _save(self, epoch: int) -> None:
         if not self.group.is_first:
@@ -209,7 +170,7 @@ class ResponseRun:
                 "epoch": epoch,
                 "weights": self.head.state_dict(),
                 "average": self.average.state(),
-                "optimizer": self.optimizer.state_dict(),
+                "optimizer": self.epochs.optimizer.state_dict(),
                 "history": json.dumps(self.history),
             },
         )
@@ -227,7 +188,7 @@ class ResponseRun:
             )
         self.head.load_state_dict(saved["weights"])
         self.average.load(saved["average"]["steps"], saved["average"]["weights"])
-        self.optimizer.load_state_dict(saved["optimizer"])
+        self.epochs.optimizer.load_state_dict(saved["optimizer"])
         self.history += json.loads(saved["history"])
         self.epoch = int(saved["epoch"])
 

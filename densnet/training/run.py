@@ -1,7 +1,6 @@
 """A training from its file to its last checkpoint, resumable at any time."""
 
 import json
-import math
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from torch import Tensor
 
 from densnet.basis import DensityBasis
 from densnet.data.store import FrameFile, Frames
-from densnet.errors import InputError, NonFiniteError
+from densnet.errors import InputError
 from densnet.models import DensNet, ModelConfig
 from densnet.models.io import model_to_dict
 from densnet.models.whitening import whitening_from_training
@@ -21,26 +20,17 @@ from densnet.nn.precision import set_precision
 from densnet.training.average import WeightAverage
 from densnet.training.checkpoint import check_same_config, load_checkpoint, save_checkpoint
 from densnet.training.config import ResponseTrainingConfig, StageConfig, TrainingConfig
+from densnet.training.epochs import Epochs, validation_batches
 from densnet.training.frames import TrainingFrames, check_basis, training_frames
-from densnet.training.losses import Errors, compute_errors
+from densnet.training.losses import compute_errors
 from densnet.training.metric import MetricWeights
 from densnet.training.parallel import ProcessGroup
 from densnet.training.progress import Progress
 from densnet.training.response_frames import RESPONSE_COLUMNS, read_response_sets
 from densnet.training.response_run import ResponseRun
-from densnet.training.stages import (
-    STAGES,
-    StageLoss,
-    component_errors,
-    epoch_batches,
-    hash_of,
-    learning_rate,
-    trainable,
-)
+from densnet.training.stages import STAGES, StageLoss, component_errors, trainable
 
 REQUIRED_COLUMNS = ("energy", "forces", "dipole", "coefficients")
-VALIDATION_BATCH = 25
-GRADIENT_NORM = 10.0
 
 
 class TrainingRun:
@@ -91,14 +81,10 @@ class TrainingRun:
             ]
 
         self.train = prepare(self.train_sets)
-        self.validation = [
-            group.batch(index)
-            for group in prepare(self.validation_sets)
-            for index in torch.arange(len(group)).split(VALIDATION_BATCH)
-        ]
+        self.validation = validation_batches(prepare(self.validation_sets))
         self.stage_data: dict[str, Tensor] = {}
         self.position = (0, 0)
-        self.optimizer: torch.optim.Optimizer | None = None
+        self.optimizer_state: dict[str, Any] = {}
         self.history: list[dict[str, Any]] = []
 
     @property
@@ -158,12 +144,10 @@ class TrainingRun:
     def _run_stage(self, number: int, first_epoch: int) -> None:
         stage = STAGES[number]
         config: StageConfig = getattr(self.config, stage)
+        # First, because products of what is trained and of what is frozen round differently.
         parameters = trainable(self.model, stage)
-        if self.optimizer is None or first_epoch == 0:
+        if first_epoch == 0:
             self._begin_stage(stage)
-            self.optimizer = torch.optim.Adam(
-                parameters, lr=config.learning_rate, betas=(0.9, 0.99)
-            )
         loss = StageLoss(
             stage,
             self.config.loss,
@@ -171,24 +155,33 @@ class TrainingRun:
             self.stage_data.get("component_error"),
             float(self.stage_data.get("density_scale", torch.tensor(1.0))),
         )
-        per_epoch = sum(max(1, len(g) // config.batch_size) for g in self.train)
-        for epoch in range(first_epoch, config.epochs):
-            mean = self._run_epoch(number, epoch, per_epoch, config, loss, parameters)
-            last = epoch + 1 == config.epochs
-            errors = None
-            if last or (epoch + 1) % self.config.validate_every == 0:
-                errors = self._validate(with_energy=stage != "density")
-                self.history.append(
-                    {"stage": stage, "epoch": epoch + 1, "loss": mean, **asdict(errors)}
-                )
-                self._save(number, epoch + 1)
-            if self.report is not None and self.group.is_first:
-                self.report(Progress(stage, epoch + 1, config.epochs, mean, errors))
+        epochs = Epochs(
+            stage,
+            number,
+            config,
+            seed=self.config.seed,
+            frames=self.train,
+            loss=lambda batch, noise: loss(self.model, batch, noise),
+            parameters=parameters,
+            module=self.model,
+            average=self.average,
+            group=self.group,
+        )
+        if first_epoch > 0:
+            epochs.optimizer.load_state_dict(self.optimizer_state)
+        with_energy = stage != "density"
+        epochs.run(
+            first_epoch,
+            validate_every=self.config.validate_every,
+            validate=lambda: compute_errors(self.model, self.validation, with_energy=with_energy),
+            save=lambda epoch: self._save(number, epoch, epochs.optimizer),
+            history=self.history,
+            report=self.report,
+        )
         self.position = (number + 1, 0)
         if config.epochs:
             self._save_model(stage)
-            self._save(number + 1, 0)
-        self.optimizer = None
+            self._save(number + 1, 0, epochs.optimizer)
 
     def _begin_stage(self, stage: str) -> None:
         # Each stage starts from the averaged weights of the one before.
@@ -203,51 +196,9 @@ class TrainingRun:
             errors = compute_errors(self.model, self.validation, with_energy=False)
             self.stage_data["density_scale"] = torch.tensor(errors.coulomb**2)
 
-    def _run_epoch(
-        self,
-        number: int,
-        epoch: int,
-        per_epoch: int,
-        config: StageConfig,
-        loss: StageLoss,
-        parameters: list[torch.nn.Parameter],
-    ) -> float:
-        assert self.optimizer is not None
-        seed = self.config.seed
-        total = 0.0
-        batches = epoch_batches(self.train, config.batch_size, hash_of(seed, number), epoch)
-        for k, (group, index) in enumerate(batches):
-            step = epoch * per_epoch + k
-            rate = learning_rate(config, step, config.epochs * per_epoch)
-            for entry in self.optimizer.param_groups:
-                entry["lr"] = rate
-            self.optimizer.zero_grad(set_to_none=True)
-            share = self.group.share(index)
-            noise = torch.Generator().manual_seed(hash_of(seed, number, step, self.group.rank))
-            value = loss(self.model, self.train[group].batch(share), noise)
-            (value * (len(share) / len(index))).backward()
-            self.group.sum_gradients(parameters)
-            norm = torch.nn.utils.clip_grad_norm_(parameters, GRADIENT_NORM)
-            if not math.isfinite(float(norm)):
-                raise NonFiniteError(
-                    f"the gradient is not finite in stage {STAGES[number]!r}, epoch {epoch + 1}, "
-                    f"step {step}; lower its learning_rate, or look for broken labels"
-                )
-            self.optimizer.step()
-            self.average.update(self.model)
-            total += float(value.detach())
-        return total / per_epoch
-
-    def _validate(self, *, with_energy: bool) -> Errors:
-        self.average.swap(self.model)
-        errors = compute_errors(self.model, self.validation, with_energy=with_energy)
-        self.average.swap(self.model)
-        return errors
-
-    def _save(self, stage: int, epoch: int) -> None:
+    def _save(self, stage: int, epoch: int, optimizer: torch.optim.Optimizer) -> None:
         if not self.group.is_first:
             return
-        assert self.optimizer is not None
         save_checkpoint(
             self.checkpoint_path,
             {
@@ -256,7 +207,7 @@ class TrainingRun:
                 "epoch": epoch,
                 "weights": self.model.state_dict(),
                 "average": self.average.state(),
-                "optimizer": self.optimizer.state_dict(),
+                "optimizer": optimizer.state_dict(),
                 "stage_data": self.stage_data,
                 "history": json.dumps(self.history),
             },
@@ -269,12 +220,8 @@ class TrainingRun:
         self.average.load(saved["average"]["steps"], saved["average"]["weights"])
         self.history = json.loads(saved["history"])
         self.stage_data = {k: v.to(self.device) for k, v in saved["stage_data"].items()}
-        stage, epoch = int(saved["stage"]), int(saved["epoch"])
-        self.position = (stage, epoch)
-        if stage < len(STAGES) and epoch > 0:
-            parameters = trainable(self.model, STAGES[stage])
-            self.optimizer = torch.optim.Adam(parameters, betas=(0.9, 0.99))
-            self.optimizer.load_state_dict(saved["optimizer"])
+        self.optimizer_state = saved["optimizer"]
+        self.position = (int(saved["stage"]), int(saved["epoch"]))
 
 
 def load_sets(config: TrainingConfig) -> tuple[DensityBasis, list[Frames], list[Frames]]:

@@ -1,13 +1,10 @@
 """The stages: the density map, the functional over a frozen density, and both together."""
 
-import math
-from collections.abc import Iterator, Sequence, Sized
-
 import torch
 from torch import Tensor, nn
 
 from densnet.models import DensNet
-from densnet.training.config import LossConfig, StageConfig
+from densnet.training.config import LossConfig
 from densnet.training.frames import Batch
 from densnet.training.losses import (
     Density,
@@ -19,15 +16,6 @@ from densnet.training.losses import (
 )
 
 STAGES = ("density", "energy", "joint")
-
-
-def learning_rate(config: StageConfig, step: int, n_steps: int) -> float:
-    """Return the rate of one step: linear rise, then half a cosine."""
-    if step < config.warmup_steps:
-        return config.learning_rate * (step + 1) / config.warmup_steps
-    progress = (step - config.warmup_steps) / max(1, n_steps - config.warmup_steps)
-    fall = 0.5 * (1.0 + math.cos(math.pi * min(1.0, progress)))
-    return config.final_learning_rate + (config.learning_rate - config.final_learning_rate) * fall
 
 
 def trainable(model: DensNet, stage: str) -> list[nn.Parameter]:
@@ -43,29 +31,6 @@ def trainable(model: DensNet, stage: str) -> list[nn.Parameter]:
     for parameter in chosen:
         parameter.requires_grad_(True)
     return chosen
-
-
-def epoch_batches(
-    groups: Sequence[Sized], batch_size: int, seed: int, epoch: int
-) -> Iterator[tuple[int, Tensor]]:
-    """Yield (group, frame indices) in an order that seed and epoch alone decide."""
-    generator = torch.Generator().manual_seed(hash_of(seed, epoch))
-    batches = []
-    for number, group in enumerate(groups):
-        order = torch.randperm(len(group), generator=generator)
-        # Equal batches: a short last one would weigh its frames more.
-        n_batches = max(1, len(group) // batch_size)
-        batches += [(number, part) for part in torch.tensor_split(order, n_batches)]
-    for position in torch.randperm(len(batches), generator=generator).tolist():
-        yield batches[position]
-
-
-def hash_of(*numbers: int) -> int:
-    """Mix a few integers into one seed."""
-    value = 0
-    for number in numbers:
-        value = (value * 1_000_003 + number + 12_345) % (2**31 - 1)
-    return value
 
 
 class StageLoss:

@@ -24,9 +24,9 @@ from densnet.cli.bench_timing import interleaved
 from densnet.cli.output import write_json
 from densnet.configuration import load_yaml
 from densnet.nn import edge_sum
-from densnet.training.average import WeightAverage
 from densnet.training.config import TrainingConfig
-from densnet.training.run import GRADIENT_NORM, TrainingRun
+from densnet.training.epochs import Epochs
+from densnet.training.run import TrainingRun
 from densnet.training.stages import STAGES, StageLoss, trainable
 
 CONFIGURATION = Path(__file__).parents[2] / "examples" / "01_ethanol" / "train.yaml"
@@ -35,22 +35,26 @@ CONFIGURATION = Path(__file__).parents[2] / "examples" / "01_ethanol" / "train.y
 def step(run: TrainingRun, stage: str) -> Callable[[], None]:
     """Return one step of a stage as a function; batches follow one another."""
     settings = getattr(run.config, stage)
-    parameters = trainable(run.model, stage)
-    optimizer = torch.optim.Adam(parameters, lr=settings.learning_rate, betas=(0.9, 0.99))
-    average = WeightAverage(run.model, run.config.ema_decay)
     loss = StageLoss(stage, run.config.loss, run.force_scale)
-    noise = torch.Generator()
-    frames = run.train[0]
-    order = torch.randperm(len(frames), generator=torch.Generator().manual_seed(1))
-    indices = cycle(p for p in order.split(settings.batch_size) if len(p) == settings.batch_size)
+    epochs = Epochs(
+        stage,
+        STAGES.index(stage),
+        settings,
+        seed=run.config.seed,
+        frames=run.train,
+        loss=lambda batch, noise: loss(run.model, batch, noise),
+        parameters=trainable(run.model, stage),
+        module=run.model,
+        average=run.average,
+        group=run.group,
+    )
+    order = torch.randperm(len(run.train[0]), generator=torch.Generator().manual_seed(1))
+    batches = [p for p in order.split(settings.batch_size) if len(p) == settings.batch_size]
+    steps = enumerate(cycle(batches))
 
     def call() -> None:
-        trainable(run.model, stage)
-        optimizer.zero_grad(set_to_none=True)
-        loss(run.model, frames.batch(next(indices)), noise).backward()
-        torch.nn.utils.clip_grad_norm_(parameters, GRADIENT_NORM)
-        optimizer.step()
-        average.update(run.model)
+        number, index = next(steps)
+        epochs.step(number, 0, index)
 
     return call
 
