@@ -117,7 +117,9 @@ def run_sample(
 def described(group: Group) -> list[object]:
     """Return what of a group stands in the file, for a later run to compare."""
     entry: list[object] = [group.tag, group.temperature_kelvin, group.n_frames, group.seed]
-    return entry if group.trajectories is None else [*entry, group.trajectories.name]
+    if group.trajectories is None:
+        return entry
+    return [*entry, group.trajectories.name, group.spread]
 
 
 def first_trajectory(config: SampleConfig, structure: Structure, group: Group) -> Trajectory:

@@ -69,6 +69,7 @@ class Group:
     n_frames: int
     seed: int
     trajectories: Path | None = None
+    spread: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -280,6 +281,8 @@ def check(group: Group, dynamics: Dynamics, torsions: tuple[Torsion, ...], n_ato
     where = f"group {group.tag}"
     if group.n_frames < 1 or group.temperature_kelvin <= 0.0:
         raise InputError(f"{where}: n_frames and temperature_kelvin must be positive")
+    if group.spread <= 0.0 or (group.spread != 1.0 and group.trajectories is None):
+        raise InputError(f"{where}: spread must be positive, and goes with trajectories of beads")
     if group.seed < 0:
         raise InputError(f"{where}: seed must not be negative, got {group.seed}")
     if dynamics.timestep_fs <= 0.0 or dynamics.spacing_fs < dynamics.timestep_fs:

@@ -96,12 +96,25 @@ def test_a_group_is_drawn_from_the_beads_of_a_run(tmp_path: Path) -> None:
     assert sorted(sizes) in ([1, 2, 2, 3, 3], [1, 2, 2, 3, 4], [1, 2, 3, 3, 4], [2, 2, 3, 3, 4])
 
 
+def test_spread_moves_the_beads_away_from_their_centroid(tmp_path: Path) -> None:
+    for bead in range(2):
+        write_bead(tmp_path, bead)
+    group = {**DRAWN, "n_frames": 6, "trajectories": "r0*.pos_?.xyz", "spread": 3.0}
+    assert main(["sample", str(write_config(tmp_path, groups=[group]))]) == 0
+    frames = FrameFile.read(tmp_path / "frames.h5")
+    sizes = np.ptp(frames.positions[:, :, 0], axis=1) * BOHR_ANGSTROM
+    # Bead b of step k had the size 1 + b + k, its centroid 1.5 + k.
+    assert sorted(sizes) == pytest.approx([0.0, 1.0, 2.0, 3.0, 4.0, 5.0], abs=1e-9)
+
+
 @pytest.mark.parametrize(
     ("symbols", "changes", "message"),
     [
         ("HOH", {}, "has atoms H O H, the geometry has O H H"),
         ("OHH", {"n_frames": 7}, "2 files hold 6 frames, n_frames is 7"),
         ("OHH", {"trajectories": "absent_*.xyz"}, "no such file"),
+        ("OHH", {"trajectories": "r00.pos_1.xyz", "spread": 2.0, "n_frames": 1}, "has one file"),
+        ("OHH", {"spread": 0.0}, "spread must be positive"),
     ],
 )
 def test_trajectories_that_cannot_be_drawn_from_are_refused(
