@@ -21,9 +21,14 @@ checkpoint.pt, history.json and learning_curve.png into the output folder while 
 model.ckpt at the end. A killed training goes on, from its last checkpoint and to the same result,
 when the same command is started again.
 
+With `initial_model`, a model.ckpt or a bundle, the training goes on from its networks: all of them,
+or those named in `initial_networks`. Weights keep the units they were learned in (whitening,
+reference energies); elements, density basis and sizes must be the same. Stages of no epochs are
+left out, so that e.g. only the joint one runs, on more frames.
+
 A section `response` adds a fourth stage: a response map, for polarizabilities, on top of the frozen
-networks. A file with `initial_model`, `output` and `response` alone trains only that, on top of a
-model.ckpt or a bundle.
+networks. A file with `initial_model`, `output` and `response` alone trains only that, from scratch,
+on top of a model.ckpt or a bundle.
 
 examples:
   densnet train train.yaml
@@ -94,14 +99,19 @@ def make_training(path: Path, device: str) -> "TrainingRun | ResponseRun":
     """Read a training file and its data: of all networks, or of the response map alone."""
     from densnet.configuration import load_yaml
     from densnet.training.config import ResponseTrainingConfig, TrainingConfig
+    from densnet.training.initial import InitialModel
     from densnet.training.response_run import ResponseRun
     from densnet.training.run import TrainingRun
 
-    if not is_response_alone(path):
-        return TrainingRun(load_yaml(path, TrainingConfig), device=device)
-    config = load_yaml(path, ResponseTrainingConfig)
-    model, basis = load_networks(config.initial_model)
-    return ResponseRun(config, model, basis, device=device)
+    if is_response_alone(path):
+        alone = load_yaml(path, ResponseTrainingConfig)
+        model, basis = load_networks(alone.initial_model)
+        return ResponseRun(alone, model, basis, device=device)
+    config = load_yaml(path, TrainingConfig)
+    initial = None
+    if config.initial_model is not None:
+        initial = InitialModel(str(config.initial_model), *load_networks(config.initial_model))
+    return TrainingRun(config, initial, device=device)
 
 
 def is_response_alone(path: Path) -> bool:

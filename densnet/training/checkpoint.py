@@ -4,7 +4,7 @@ import json
 import os
 import pickle
 import zipfile
-from dataclasses import asdict
+from dataclasses import MISSING, asdict, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,13 +57,15 @@ def check_same_config(
 ) -> None:
     """Refuse to continue a training under another configuration.
 
+    A setting that the checkpoint does not know came with a later version; it counts as its default.
+
     Raises
     ------
     InputError
         If a setting that is not ignored differs.
     """
-    now = without(json.loads(json.dumps(asdict(config), default=str, sort_keys=True)), ignored)
-    before = without(saved, ignored)
+    now = without(plain(config), ignored)
+    before = without(completed(saved, config), ignored)
     changed = sorted(name for name in now if now[name] != before.get(name))
     if changed:
         raise InputError(
@@ -79,3 +81,24 @@ def without(content: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
         for name, value in content.items()
         if name not in names
     }
+
+
+def completed(saved: dict[str, Any], config: "DataclassInstance") -> dict[str, Any]:
+    """Return saved settings with the defaults of those that are not among them, at any depth."""
+    result = dict(saved)
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if field.name in saved:
+            if is_dataclass(value) and isinstance(saved[field.name], dict):
+                result[field.name] = completed(saved[field.name], value)  # type: ignore[arg-type]
+        elif field.default is not MISSING:
+            result[field.name] = plain(field.default)
+        elif field.default_factory is not MISSING:
+            result[field.name] = plain(field.default_factory())
+    return result
+
+
+def plain(value: Any) -> Any:
+    """Return settings as JSON gives them back."""
+    content = asdict(value) if is_dataclass(value) and not isinstance(value, type) else value
+    return json.loads(json.dumps(content, default=str, sort_keys=True))

@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from densnet.errors import InputError
 from densnet.models import DensityMapConfig, EnergyFunctionalConfig, ResponseMapConfig
+
+Network = Literal["density_map", "energy_functional", "response_map"]
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,11 @@ class TrainingConfig:
     basis : str
         Name or path of the density basis; the data must hold coefficients in it.
     initial_model : Path or None
-        A model.ckpt whose density map (with its whitening) this training starts from.
+        A model that this training starts from in place of random networks: a model.ckpt, or a
+        bundle (folder or zip).
+    initial_networks : tuple of "density_map", "energy_functional" and "response_map"
+        Which of its networks are taken; by default all that it and this training have. A stage of
+        no epochs leaves what it would have trained as it was.
     train_tag, validation_tag : str
     n_train : int or None
         Use only the first so many training frames (for learning curves); None: all.
@@ -122,6 +129,7 @@ class TrainingConfig:
     joint: StageConfig
     response: ResponseConfig | None = None
     initial_model: Path | None = None
+    initial_networks: tuple[Network, ...] = ("density_map", "energy_functional", "response_map")
     train_tag: str = "train"
     validation_tag: str = "validation"
     n_train: int | None = None
@@ -135,6 +143,14 @@ class TrainingConfig:
     validate_every: int = 5
     seed: int = 1
 
+    def __post_init__(self) -> None:
+        taken = self.initial_networks
+        if "response_map" in taken and "density_map" not in taken:
+            raise InputError(
+                "initial_networks: a response map works on the features of its density map; name "
+                "density_map, too"
+            )
+
 
 @dataclass(frozen=True)
 class ResponseTrainingConfig:
@@ -143,7 +159,8 @@ class ResponseTrainingConfig:
     Parameters
     ----------
     initial_model : Path
-        The finished model: a model.ckpt, or a bundle (folder or zip).
+        The finished model: a model.ckpt, or a bundle (folder or zip). A response map that it has
+        is replaced by a new one.
     output : Path
         Folder for checkpoint, history and picture; its model.ckpt is the finished model with the
         response map added.

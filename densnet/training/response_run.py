@@ -16,6 +16,7 @@ from densnet.errors import InputError
 from densnet.models import DensNet
 from densnet.models.densnet import with_response_map
 from densnet.models.io import model_to_dict
+from densnet.models.response_map import ResponseMap
 from densnet.models.whitening import Whitening, whitening_from_training
 from densnet.training.average import WeightAverage
 from densnet.training.checkpoint import (
@@ -53,6 +54,8 @@ class ResponseRun:
         The finished networks; the run works on a copy.
     basis : DensityBasis
         Of the model.
+    initial : ResponseMap or None
+        A map of the configured sizes whose weights and whitening this training starts from.
     device : str
         "cpu" or "cuda".
     report : callable
@@ -69,6 +72,7 @@ class ResponseRun:
         config: ResponseTrainingConfig,
         model: DensNet,
         basis: DensityBasis,
+        initial: ResponseMap | None = None,
         *,
         device: str = "cpu",
         report: Callable[[Progress], None] | None = None,
@@ -88,8 +92,11 @@ class ResponseRun:
         assert head is not None
         self.head = head
         elements = model.config.elements
-        statistics = response_whitening(basis, elements, self.train_sets)
-        head.whitening.load_state_dict(statistics.state_dict())
+        if initial is None:
+            statistics = response_whitening(basis, elements, self.train_sets)
+            head.whitening.load_state_dict(statistics.state_dict())
+        else:
+            head.load_state_dict(initial.state_dict())
         self.average = WeightAverage(head, config.ema_decay)
         for parameter in self.model.parameters():
             parameter.requires_grad_(False)

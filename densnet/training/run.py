@@ -15,6 +15,7 @@ from densnet.data.store import FrameFile, Frames
 from densnet.errors import InputError
 from densnet.models import DensNet, ModelConfig
 from densnet.models.io import model_to_dict
+from densnet.models.response_map import ResponseMap
 from densnet.models.whitening import whitening_from_training
 from densnet.nn.precision import set_precision
 from densnet.training.average import WeightAverage
@@ -22,6 +23,7 @@ from densnet.training.checkpoint import check_same_config, load_checkpoint, save
 from densnet.training.config import ResponseTrainingConfig, StageConfig, TrainingConfig
 from densnet.training.epochs import Epochs, validation_batches
 from densnet.training.frames import TrainingFrames, check_basis, training_frames
+from densnet.training.initial import InitialModel
 from densnet.training.losses import compute_errors
 from densnet.training.metric import MetricWeights
 from densnet.training.parallel import ProcessGroup
@@ -39,6 +41,8 @@ class TrainingRun:
     Parameters
     ----------
     config : TrainingConfig
+    initial : InitialModel or None
+        What ``config.initial_model`` holds.
     device : str
         "cpu" or "cuda".
     report : callable
@@ -47,12 +51,14 @@ class TrainingRun:
     Raises
     ------
     MissingLabelError, InputError, DataError
-        If the data do not hold what training needs, before any work is done.
+        If the data do not hold what training needs, or the initial model does not fit, before any
+        work is done.
     """
 
     def __init__(
         self,
         config: TrainingConfig,
+        initial: InitialModel | None = None,
         *,
         device: str = "cpu",
         report: Callable[[Progress], None] | None = None,
@@ -68,8 +74,15 @@ class TrainingRun:
         self.basis = self.basis.restricted_to(elements)
         torch.manual_seed(config.seed)
         self.model = build_model(config, self.basis, self.train_sets).to(self.device)
-        if config.initial_model is not None:
-            copy_density_map(config.initial_model, self.model)
+        if (initial is None) != (config.initial_model is None):
+            raise InputError("a training with an initial_model is to be given its networks, too")
+        self.initial_response_map: ResponseMap | None = None
+        if initial is not None:
+            taken = config.initial_networks
+            initial.copy_to(self.model, self.basis, taken)
+            if self.response_config is not None and "response_map" in taken:
+                sizes = self.response_config.response.network
+                self.initial_response_map = initial.response_map(sizes)
         self.force_scale = force_scale(self.train_sets)
         self.average = WeightAverage(self.model, config.ema_decay)
         weights = MetricWeights(config.loss.overlap, config.loss.dipole)
@@ -126,7 +139,12 @@ class TrainingRun:
     def _train_response(self, config: ResponseTrainingConfig) -> Path:
         self.average.swap(self.model)
         run = ResponseRun(
-            config, self.model, self.basis, device=self.device.type, report=self.report
+            config,
+            self.model,
+            self.basis,
+            self.initial_response_map,
+            device=self.device.type,
+            report=self.report,
         )
         self.average.swap(self.model)
         # One list, so that whoever draws the history sees the last stage grow.
@@ -307,26 +325,6 @@ def build_model(config: TrainingConfig, basis: DensityBasis, sets: list[Frames])
     )
     set_precision(model, torch.float32)
     return model
-
-
-def copy_density_map(path: Path, model: DensNet) -> None:
-    """Take density map and whitening from a trained model.
-
-    Raises
-    ------
-    InputError
-        If that model's density map has another shape or basis.
-    """
-    weights = load_checkpoint(path)["weights"]
-    shared = ("density_map.", "whitening.")
-    chosen = {name: value for name, value in weights.items() if name.startswith(shared)}
-    own = {name: v.shape for name, v in model.state_dict().items() if name.startswith(shared)}
-    if {name: v.shape for name, v in chosen.items()} != own:
-        raise InputError(
-            f"the density map of {path} has another shape; give this training the same basis and "
-            "density_map, cutoff_bohr, n_radial and n_contracted"
-        )
-    model.load_state_dict(chosen, strict=False)
 
 
 def typical_neighbours(sets: list[Frames], cutoff: float) -> float:
