@@ -80,11 +80,13 @@ class ResponseRun:
         self.config = config
         self.basis = basis
         self.report = report
-        self.group = ProcessGroup()
-        self.device = self.group.device(device)
+        self.group = ProcessGroup(device)
+        self.device = self.group.device
         data = config.response.data
         self.train_sets = read_response_sets(data, basis, config.train_tag)
         self.validation_sets = read_response_sets(data, basis, config.validation_tag)
+        for frames in self.train_sets:
+            self.group.check_batches(STAGE, config.response, len(frames))
         self.foundation = hash_of_weights(model)
         torch.manual_seed(config.seed)
         self.model = with_response_map(model, config.response.network).to(self.device)

@@ -64,12 +64,19 @@ class TrainingRun:
         report: Callable[[Progress], None] | None = None,
     ) -> None:
         self.config = config
-        self.group = ProcessGroup()
-        self.device = self.group.device(device)
+        self.group = ProcessGroup(device)
+        self.device = self.group.device
         self.report = report
         self.basis, self.train_sets, self.validation_sets = load_sets(config)
         self.response_config = response_training(config)
         self.response_sets = read_all_response_sets(self.response_config, self.basis)
+        for frames in self.train_sets:
+            for stage in STAGES:
+                self.group.check_batches(stage, getattr(config, stage), len(frames))
+        if config.response is not None:
+            for use, frames in self.response_sets:
+                if use == "train":
+                    self.group.check_batches("response", config.response, len(frames))
         elements = tuple(sorted({int(z) for f in self.train_sets for z in f.numbers}))
         self.basis = self.basis.restricted_to(elements)
         torch.manual_seed(config.seed)

@@ -137,6 +137,19 @@ def test_a_checkpoint_on_another_initial_model_is_refused(make_response_config, 
         ResponseRun(changed, model, basis).run()
 
 
+def test_more_processes_than_frames_with_a_response_are_refused(
+    make_config, make_response_config, response_labels, shipped, monkeypatch
+):
+    monkeypatch.setattr(torch.distributed, "init_process_group", lambda backend: None)
+    monkeypatch.setenv("WORLD_SIZE", "9")
+    with pytest.raises(InputError, match="'response' has batches of 8"):
+        ResponseRun(make_response_config(batch_size=16), *shipped)
+    nothing = StageConfig(epochs=0, learning_rate=1e-3)
+    stage = ResponseConfig(1, 1e-3, data=(response_labels,))
+    with pytest.raises(InputError, match="'response' has batches of 8"):
+        TrainingRun(make_config(density=nothing, energy=nothing, joint=nothing, response=stage))
+
+
 def test_a_fourth_stage_ends_a_training_of_all_networks(make_config, response_labels):
     stage = ResponseConfig(epochs=2, learning_rate=1e-2, batch_size=4, data=(response_labels,))
     quick = StageConfig(epochs=1, learning_rate=1e-3, batch_size=4)

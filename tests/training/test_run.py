@@ -195,3 +195,17 @@ def test_two_processes_train_together(make_config, tmp_path):
     for a, b in zip(alone.history, history, strict=True):
         if a["stage"] == "density":
             assert a["coulomb"] == pytest.approx(b["coulomb"], rel=1e-3)
+
+
+def test_more_processes_than_frames_of_a_batch_are_refused(make_config, monkeypatch):
+    """A process without a frame would have no loss; it is told before any work is done."""
+    backends = []
+    monkeypatch.setattr(torch.distributed, "init_process_group", backends.append)
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    with pytest.raises(InputError, match=r"'joint' has batches of 3 \(.* 12 training .* 4 proc"):
+        TrainingRun(make_config(joint=StageConfig(1, 1e-3, batch_size=3)))
+    TrainingRun(make_config(joint=StageConfig(0, 1e-3, batch_size=3)))
+    monkeypatch.setenv("WORLD_SIZE", "16")
+    with pytest.raises(InputError, match=r"'density' has batches of 12 \(batch_size 16,"):
+        TrainingRun(make_config(density=StageConfig(1, 1e-3, batch_size=16)))
+    assert set(backends) == {"gloo"}
