@@ -3,7 +3,7 @@
 #   PYTHON=python3.12        the interpreter that makes .venv (3.11 to 3.13)
 #   TORCH_INDEX=URL          where PyTorch comes from, e.g. https://download.pytorch.org/whl/cu128
 #                            for a GPU; by default the CPU build, which is ten times smaller
-#   STEPS=16000 RUN=DIR       steps of each of the eight trajectories of `make run`, and where they go
+#   STEPS=16000 RUN=DIR      steps of each of the eight trajectories of `make run`, and where they go
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || echo python3)
 TORCH ?= 2.13.0
