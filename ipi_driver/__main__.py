@@ -16,7 +16,7 @@ from densnet.units import HARTREE_BOHR_MEV_ANGSTROM, HARTREE_EV
 from ipi_driver.checks import Template
 from ipi_driver.client import Driver, ExitCode
 from ipi_driver.committee import Committee
-from ipi_driver.connection import Endpoint
+from ipi_driver.connection import SOCKETS_PREFIX, Endpoint
 from ipi_driver.domain import Domain
 from ipi_driver.evaluate import Evaluator, Model
 from ipi_driver.guard import Guard, Limits
@@ -90,7 +90,9 @@ def build_parser() -> argparse.ArgumentParser:
         "--shm", metavar="NAME", action="append", default=[], help="shared memory (mode='shm')"
     )
     where.add_argument(
-        "--sockets-prefix", default="/tmp/ipi_", help="as i-pi -S; default /tmp/ipi_"
+        "--sockets-prefix",
+        default=SOCKETS_PREFIX,
+        help=f"as i-pi -S; default {SOCKETS_PREFIX}",
     )
     where.add_argument(
         "-n",

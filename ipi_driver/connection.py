@@ -21,6 +21,8 @@ from ipi_driver.protocol import (
 from ipi_driver.segments import Segments
 
 RECEIVE_BYTES = 1 << 18
+# Where i-PI opens its unix sockets, unless told otherwise (i-pi -S).
+SOCKETS_PREFIX = "/tmp/ipi_"
 # A server that takes nothing for this long is gone or stopped; the reply is one small message.
 SEND_TIMEOUT_S = 120.0
 
@@ -46,7 +48,7 @@ class Endpoint:
 
     @classmethod
     def unix(
-        cls, name: str, prefix: str = "/tmp/ipi_", *, shared_memory: bool = False
+        cls, name: str, prefix: str = SOCKETS_PREFIX, *, shared_memory: bool = False
     ) -> "Endpoint":
         """The unix socket that i-PI opens for ``<address>name</address>``."""
         return cls(name if name.startswith("/") else prefix + name, shared_memory)

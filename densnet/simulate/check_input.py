@@ -13,6 +13,7 @@ from typing import Literal
 
 from densnet.errors import InputError
 from densnet.units import AU_FS, AU_PS
+from ipi_driver.connection import SOCKETS_PREFIX
 
 Severity = Literal["wrong", "dangerous", "slow", "note"]
 
@@ -312,7 +313,7 @@ def _files(document: Input) -> Iterator[Finding]:
                     f"{path.name} has no cell in its comment line; write "
                     "`# CELL(abcABC): 50 50 50 90 90 90 cell{angstrom} positions{angstrom}`",
                 )
-    prefix = document.root.get("sockets_prefix", "/tmp/ipi_")
+    prefix = document.root.get("sockets_prefix", SOCKETS_PREFIX)
     for element in document.root.findall("ffsocket"):
         if element.get("mode", "inet") in ("unix", "shm"):
             socket_path = Path(prefix + (element.findtext("address") or "localhost").strip())

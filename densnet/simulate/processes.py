@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from densnet.errors import SimulationError
+from ipi_driver.connection import SOCKETS_PREFIX
 
 logger = logging.getLogger(__name__)
 
-SOCKETS_PREFIX = "/tmp/ipi_"
 SERVER_LOG = "i-pi.log"
 DRIVER_LOG = "driver.log"
 DRIVER_ERRORS = "driver.err"

@@ -6,7 +6,8 @@
         --mace-model mace-small.model
 
 Paired and interleaved: every repeat runs all variants after one another, so that a busy machine
-disturbs them alike; medians are printed. All use our input (safe_stride, flush, no threads):
+disturbs them alike; medians are printed, of the elapsed time and of the processor time of i-PI and
+the driver together. All use our input (safe_stride, flush, no threads):
 
 - ours: densnet-driver, all beads in one message;
 - stock: i-pi-py_driver -m custom with the same bundle, one bead at a time, as it does by default;
@@ -20,7 +21,6 @@ engine, where there is one, and by TorchScript.
 """
 
 import argparse
-import statistics
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -37,9 +37,11 @@ from densnet.cli.output import add_json_option, write_json
 from densnet.export.runtime import Model, load_model
 from densnet.simulate.processes import find_program
 from tests.benchmarks.ipi_runs import (
+    StepTime,
     absolute,
     address_of,
     find_molecule,
+    median_times,
     one_by_one,
     our_driver,
     our_input,
@@ -73,8 +75,8 @@ def time_batches(name: str) -> dict[str, float]:
     return times
 
 
-def step_ms(variant: str, beads: int, args: argparse.Namespace) -> float:
-    """Milliseconds a step."""
+def time_step(variant: str, beads: int, args: argparse.Namespace) -> StepTime:
+    """Run one variant."""
     address = address_of(variant, beads)
     xml = our_input(beads, args.steps, address)
     stock = ["-u", "-a", address]
@@ -100,6 +102,15 @@ def variants(beads: int, args: argparse.Namespace) -> list[str]:
     return ["ours", "stock", *batched, *(["mace"] if args.mace_python else [])]
 
 
+def compare(beads: int, kind: str, medians: dict[str, float]) -> dict[str, float]:
+    """Print the medians of all variants and the ratios of ours to the others."""
+    ratios = {f"ours / {v}": medians["ours"] / t for v, t in medians.items() if v != "ours"}
+    line = ", ".join(f"{variant} {value:.2f}" for variant, value in medians.items())
+    said = ", ".join(f"{name} = {ratio:.2f}" for name, ratio in ratios.items())
+    print(f"{beads} beads, ms of {kind} time a step: {line}; {said}")
+    return {**medians, **ratios}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("model")
@@ -111,20 +122,23 @@ def main() -> None:
     add_json_option(parser)
     args = parser.parse_args()
     report: dict[str, object] = {"32 structures": time_batches(args.model)}
-    times: dict[tuple[int, str], list[float]] = {}
+    times: dict[tuple[int, str], list[StepTime]] = {}
     for _ in range(args.repeats):
         for beads in args.beads:
             for variant in variants(beads, args):
-                milliseconds = step_ms(variant, beads, args)
-                times.setdefault((beads, variant), []).append(milliseconds)
-                print(f"  {beads} beads, {variant}: {milliseconds:.2f} ms a step", flush=True)
+                taken = time_step(variant, beads, args)
+                times.setdefault((beads, variant), []).append(taken)
+                print(
+                    f"  {beads} beads, {variant}: {taken.wall_ms:.2f} ms a step, "
+                    f"{taken.cpu_ms:.2f} ms of processor time",
+                    flush=True,
+                )
     for beads in args.beads:
-        medians = {v: statistics.median(times[beads, v]) for v in variants(beads, args)}
-        line = ", ".join(f"{variant} {value:.2f}" for variant, value in medians.items())
-        ratios = {f"ours / {v}": medians["ours"] / t for v, t in medians.items() if v != "ours"}
-        said = ", ".join(f"{name} = {ratio:.2f}" for name, ratio in ratios.items())
-        print(f"{beads} beads, ms a step: {line}; {said}")
-        report[f"{beads} beads"] = {**medians, **ratios}
+        medians = {v: median_times(times[beads, v]) for v in variants(beads, args)}
+        report[f"{beads} beads"] = {
+            "wall_ms": compare(beads, "elapsed", {v: t.wall_ms for v, t in medians.items()}),
+            "cpu_ms": compare(beads, "processor", {v: t.cpu_ms for v, t in medians.items()}),
+        }
     write_json(args.json, report)
 
 

@@ -7,8 +7,10 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -21,6 +23,7 @@ from densnet.simulate.plan import Molecule  # noqa: E402
 from densnet.simulate.processes import find_program, quiet_environment  # noqa: E402
 from densnet.simulate.structure_files import write_xyz  # noqa: E402
 from densnet.units import BOHR_ANGSTROM  # noqa: E402
+from ipi_driver.connection import SOCKETS_PREFIX  # noqa: E402
 from tests.ipi_driver import elastic_ethanol  # noqa: E402
 
 TIMING = re.compile(r"Average timings at MD step\s+(\d+)\. t/step: (\S+)")
@@ -85,7 +88,37 @@ def absolute(name: str) -> str:
     return str(Path(name).resolve()) if Path(name).exists() else name
 
 
-def time_run(xml: str, molecule: Molecule, driver: Sequence[str], address: str) -> float:
+@dataclass(frozen=True)
+class StepTime:
+    """Time of a step, medians over stretches of 100 steps, the start left out.
+
+    Parameters
+    ----------
+    wall_ms : float
+        By i-PI's own clock.
+    cpu_ms : float
+        Processor time of i-PI and its driver together. They work in turns, so on an idle machine
+        this is the elapsed time without i-PI's naps; what other programs do matters little.
+    """
+
+    wall_ms: float
+    cpu_ms: float
+
+
+def median_times(times: Sequence[StepTime]) -> StepTime:
+    """Of several runs."""
+    return StepTime(
+        statistics.median(t.wall_ms for t in times), statistics.median(t.cpu_ms for t in times)
+    )
+
+
+def processor_seconds(pid: int) -> float:
+    """User and system time of a process so far, all its threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def time_run(xml: str, molecule: Molecule, driver: Sequence[str], address: str) -> StepTime:
     """Run i-PI with a driver in a scratch directory, which holds init.xyz and template.xyz.
 
     Parameters
@@ -97,16 +130,11 @@ def time_run(xml: str, molecule: Molecule, driver: Sequence[str], address: str) 
         Command of the driver, started when i-PI listens.
     address : str
         Of the unix socket.
-
-    Returns
-    -------
-    float
-        Milliseconds: the median over stretches of 100 steps of i-PI's own time a step, the start
-        left out.
     """
     environment = {
         **quiet_environment(),
         "PYTHONPATH": str(ROOT),
+        "PYTHONUNBUFFERED": "1",
         # MACE's models are pickles.
         "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD": "1",
     }
@@ -126,26 +154,45 @@ def time_run(xml: str, molecule: Molecule, driver: Sequence[str], address: str) 
             text=True,
             env=environment,
         )
-        while not Path(f"/tmp/ipi_{address}").exists() and server.poll() is None:
+        watch = threading.Timer(LONGEST_RUN_S, server.kill)
+        watch.start()
+        while not Path(f"{SOCKETS_PREFIX}{address}").exists() and server.poll() is None:
             time.sleep(0.05)
         with open(directory / "driver.out", "w") as output:
             client = subprocess.Popen(
                 driver, cwd=directory, stdout=output, stderr=output, env=environment
             )
         try:
-            said, _ = server.communicate(timeout=LONGEST_RUN_S)
+            stretches = list(timings(server, client))
             # The stock driver spins for ever when the server closes without EXIT.
             with contextlib.suppress(subprocess.TimeoutExpired):
                 client.wait(5.0)
         finally:
+            watch.cancel()
             for process in (server, client):
                 process.kill()
                 process.wait()
-        # The first line is of step 0, with the model's first calls.
-        times = [float(seconds) for step, seconds in TIMING.findall(said) if int(step) > 0]
-        if not times:
+        if not stretches:
             raise SystemExit(
                 f"{' '.join(driver)}: i-PI made no step; the driver said:\n"
                 + (directory / "driver.out").read_text()[-2000:]
             )
-    return 1e3 * statistics.median(times)
+    return median_times(stretches)
+
+
+def timings(server: subprocess.Popen[str], client: subprocess.Popen[bytes]) -> Iterator[StepTime]:
+    """Follow i-PI to its end: one for each line on timings but the first, which has the start."""
+    assert server.stdout is not None
+    last_step, last_cpu = -1, 0.0
+    for line in server.stdout:
+        found = TIMING.search(line)
+        if found is None:
+            continue
+        step = int(found[1])
+        try:
+            cpu = processor_seconds(server.pid) + processor_seconds(client.pid)
+        except (FileNotFoundError, ProcessLookupError, IndexError):
+            continue
+        if last_step >= 0:
+            yield StepTime(1e3 * float(found[2]), 1e3 * (cpu - last_cpu) / (step - last_step))
+        last_step, last_cpu = step, cpu

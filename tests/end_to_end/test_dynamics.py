@@ -25,6 +25,7 @@ from densnet.spectra.ipi_xyz import load_xyz
 from densnet.spectra.run_directory import load_run
 from densnet.spectra.signals import load_rows, load_signals
 from densnet.units import HARTREE_MEV
+from ipi_driver.connection import SOCKETS_PREFIX
 from tests.ipi_driver import elastic_ethanol
 from tests.ipi_driver.elastic_ethanol import CHARGES, NUMBERS, POSITIONS, SYMBOLS
 
@@ -402,4 +403,4 @@ def test_the_driver_ends_within_a_second_of_a_killed_server(tmp_path: Path) -> N
             status = driver.wait(10.0)
     assert status == 4
     assert time.monotonic() - killed < 1.0
-    os.unlink(f"/tmp/ipi_{name}")
+    os.unlink(f"{SOCKETS_PREFIX}{name}")
