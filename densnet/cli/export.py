@@ -14,6 +14,7 @@ before the command ends.
 
 examples:
   densnet export runs/ethanol/model.ckpt --data ethanol.h5 --name ethanol --output ethanol-bundle
+  densnet export model.ckpt --data ethanol.h5 ethanol_quantum.h5 --name ethanol --output bundle
   densnet export model.ckpt --data ethanol.h5 --name ethanol --output ethanol.zip \\
       --accuracy errors.json
 """
@@ -22,7 +23,9 @@ examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the verb."""
     parser.add_argument("model", type=Path, help="model.ckpt of densnet train")
-    parser.add_argument("--data", type=Path, required=True, help="HDF5 file it was trained on")
+    parser.add_argument(
+        "--data", type=Path, nargs="+", required=True, help="HDF5 files it was trained on"
+    )
     parser.add_argument("--name", required=True, help="name of the model, for instance ethanol")
     parser.add_argument(
         "--output", type=Path, required=True, help="folder, or a file ending in .zip"
@@ -38,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
     """Export, then load what was written."""
     import hashlib
 
+    import numpy as np
     from rich.console import Console
 
     from densnet.data.store import FrameFile
@@ -52,27 +56,41 @@ def run(args: argparse.Namespace) -> int:
     if not args.model.is_file():
         raise InputError(f"{args.model}: no such file; densnet train writes model.ckpt at its end")
     model, basis = model_from_dict(load_checkpoint(args.model))
-    frames = FrameFile.read(args.data, require=("energy",), select={"tag": "train"})
+    sets = [
+        FrameFile.read(path, require=("energy",), select={"tag": "train"}) for path in args.data
+    ]
+    for frames in sets:
+        if not np.array_equal(frames.numbers, sets[0].numbers):
+            raise InputError(
+                f"{frames.path} holds another molecule than {sets[0].path}; a bundle has the "
+                "template and the training set of one"
+            )
+    numbers = sets[0].numbers
+    positions = np.concatenate([frames.positions for frames in sets])
+    energy = np.concatenate([frames.energy for frames in sets])
+    content = hashlib.sha256()
+    for path in args.data:
+        content.update(path.read_bytes())
     accuracy = {}
     if args.accuracy is not None:
         accuracy = json.loads(args.accuracy.read_text(encoding="utf-8"))["errors"]
     provenance = Provenance(
         name=args.name,
-        numbers=frames.numbers,
-        positions=frames.positions[int(frames.energy.argmin())],
+        numbers=numbers,
+        positions=positions[int(energy.argmin())],
         charge=args.charge,
-        level=frames.attributes.get("level", {}),
-        training_sha256=hashlib.sha256(args.data.read_bytes()).hexdigest(),
+        level=sets[0].attributes.get("level", {}),
+        training_sha256=content.hexdigest(),
         accuracy=accuracy,
     )
     attachments = {}
-    if len(frames.positions) < FEWEST_FRAMES:
+    if len(positions) < FEWEST_FRAMES:
         Console(stderr=True).print(
-            f"{len(frames.positions)} training frames are too few to say where the training set "
+            f"{len(positions)} training frames are too few to say where the training set "
             "lies: drivers will not tell how far from it a frame is"
         )
     else:
-        domain = fit_domain(frames.numbers.tolist(), frames.positions)
+        domain = fit_domain(numbers.tolist(), positions)
         attachments[DOMAIN] = domain.to_bytes()
     export_bundle(model, basis, provenance, args.output, attachments)
     loaded = load_model(args.output)

@@ -5,6 +5,7 @@ so that a unit of any of them costs the same Coulomb energy, and then by the pri
 training set, so that each has unit variance:  c = J^{-1/2} (x̄ + U σ z).
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -247,8 +248,7 @@ def flat_order(
 def whitening_from_training(
     basis: DensityBasis,
     elements: tuple[int, ...],
-    numbers: NDArray[np.int64],
-    coefficients: NDArray[np.float64],
+    sets: Sequence[tuple[NDArray[np.int64], NDArray[np.float64]]],
     *,
     with_mean: bool = True,
 ) -> Whitening:
@@ -258,9 +258,9 @@ def whitening_from_training(
     ----------
     basis : DensityBasis
     elements : tuple of int
-    numbers : (n_atoms,) int64
-        The same atoms in every frame.
-    coefficients : (n_frames, n_functions) float64
+    sets : sequence of (numbers, coefficients)
+        One for each molecule: (n_atoms,) int64, the same atoms in every frame, and (n_frames,
+        n_functions) float64. Every atom of every frame counts the same.
     with_mean : bool
         False for responses, whose mean over all fields is zero.
 
@@ -269,25 +269,16 @@ def whitening_from_training(
     InputError
         If an element of the model does not occur, or the number of coefficients is wrong.
     """
-    layout = basis.layout(numbers)
-    if coefficients.shape[1] != layout.n_functions:
-        raise InputError(
-            f"coefficients have {coefficients.shape[1]} columns, basis {basis.name!r} has "
-            f"{layout.n_functions} functions for these atoms"
-        )
     n_shells = largest_shell_count(basis, elements)
     mean = np.zeros((len(elements), n_shells))
     axes = np.zeros((basis.l_max + 1, len(elements), n_shells, n_shells))
     for s, z in enumerate(elements):
-        if z not in numbers:
-            raise InputError(f"no atom with Z = {z} in the training set, but the model has it")
-        of_element = np.asarray(numbers)[layout.atom] == z
         for l in sorted({shell.l for shell in basis.shells[z]}):
-            n = sum(shell.l == l for shell in basis.shells[z])
-            # Within an atom and l: shell-major, then m.
-            samples = coefficients[:, of_element & (layout.l == l)].reshape(-1, n, 2 * l + 1)
-            by_m = samples.transpose(0, 2, 1).reshape(-1, n)
-            x = by_m @ metric_roots(basis, z, l)[0]
+            samples = np.concatenate([_samples_of(basis, z, l, *labelled) for labelled in sets])
+            if not len(samples):
+                raise InputError(f"no atom with Z = {z} in the training set, but the model has it")
+            n = samples.shape[1]
+            x = samples @ metric_roots(basis, z, l)[0]
             if l == 0 and with_mean:
                 mean[s, :n] = x.mean(axis=0)
                 x = x - mean[s, :n]
@@ -296,3 +287,24 @@ def whitening_from_training(
             scale = np.sqrt(np.maximum(variance[order], SMALLEST_SCALE**2 * variance.max()))
             axes[l, s, :n, :n] = vectors[:, order] * scale
     return Whitening(basis, elements, mean, axes)
+
+
+def _samples_of(
+    basis: DensityBasis,
+    z: int,
+    l: int,
+    numbers: NDArray[np.int64],
+    coefficients: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Coefficients of one element and l, (n_frames · n_atoms of it · (2l + 1), n_shells)."""
+    layout = basis.layout(numbers)
+    if coefficients.shape[1] != layout.n_functions:
+        raise InputError(
+            f"coefficients have {coefficients.shape[1]} columns, basis {basis.name!r} has "
+            f"{layout.n_functions} functions for these atoms"
+        )
+    n = sum(shell.l == l for shell in basis.shells[z])
+    of_element = np.asarray(numbers)[layout.atom] == z
+    # Within an atom and l: shell-major, then m.
+    samples = coefficients[:, of_element & (layout.l == l)].reshape(-1, n, 2 * l + 1)
+    return samples.transpose(0, 2, 1).reshape(-1, n)

@@ -206,11 +206,11 @@ def response_whitening(
     basis: DensityBasis, elements: tuple[int, ...], sets: list[Frames]
 ) -> Whitening:
     """Measure principal axes on the responses to all three directions of the field."""
-    if len(sets) != 1:
-        raise InputError("training on several molecules at once needs statistics over all of them")
-    frames = sets[0]
-    rows = np.concatenate(np.asarray(frames["coefficient_response"], dtype=np.float64))
-    return whitening_from_training(basis, elements, frames.numbers, rows, with_mean=False)
+    rows = [
+        (f.numbers, np.concatenate(np.asarray(f["coefficient_response"], dtype=np.float64)))
+        for f in sets
+    ]
+    return whitening_from_training(basis, elements, rows, with_mean=False)
 
 
 def hash_of_weights(model: DensNet) -> str:

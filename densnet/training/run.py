@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from densnet.basis import DensityBasis
@@ -266,6 +267,11 @@ def load_sets(config: TrainingConfig) -> tuple[DensityBasis, list[Frames], list[
         validation.append(
             FrameFile.read(path, require=REQUIRED_COLUMNS, select={"tag": config.validation_tag})
         )
+        if frames.attributes.get("level") != train[0].attributes.get("level"):
+            raise InputError(
+                f"{path} was labelled at {frames.attributes.get('level')}, {train[0].path} at "
+                f"{train[0].attributes.get('level')}: one model learns one level"
+            )
     return basis, train, validation
 
 
@@ -316,22 +322,26 @@ def build_model(config: TrainingConfig, basis: DensityBasis, sets: list[Frames])
         density_map=config.density_map,
         energy_functional=config.energy_functional,
     )
-    layouts = np.concatenate([f.numbers for f in sets])
-    if len(sets) != 1:
-        raise InputError("training on several molecules at once needs statistics over all of them")
-    whitening = whitening_from_training(basis, elements, layouts, sets[0].coefficients)
-    counts = np.array([[np.sum(f.numbers == z) for z in elements] for f in sets], dtype=float)
-    means = np.array([f.energy.mean() for f in sets])
-    reference = np.linalg.lstsq(counts, means, rcond=None)[0]
+    whitening = whitening_from_training(
+        basis, elements, [(f.numbers, f.coefficients) for f in sets]
+    )
     model = DensNet(
         model_config,
         whitening,
-        torch.from_numpy(reference),
+        torch.from_numpy(energies_of_atoms(elements, sets)),
         force_scale(sets),
         typical_neighbours(sets, config.cutoff_bohr),
     )
     set_precision(model, torch.float32)
     return model
+
+
+def energies_of_atoms(elements: tuple[int, ...], sets: list[Frames]) -> NDArray[np.float64]:
+    """Fit energies of elements, (n_elements,) hartree, to the mean of every set; frames count."""
+    counts = np.array([[np.sum(f.numbers == z) for z in elements] for f in sets], dtype=float)
+    means = np.array([f.energy.mean() for f in sets])
+    weights = np.sqrt([len(f) for f in sets])
+    return np.linalg.lstsq(weights[:, None] * counts, weights * means, rcond=None)[0]
 
 
 def typical_neighbours(sets: list[Frames], cutoff: float) -> float:

@@ -1,16 +1,20 @@
 """``densnet evaluate`` and ``densnet export`` on the shipped model and labels."""
 
+import hashlib
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from densnet.cli.main import main
+from densnet.data.store import FrameFile
 from densnet.export.rebuild import rebuild_model
 from densnet.export.runtime import load_model
 from densnet.models.io import model_to_dict
 from densnet.training.checkpoint import save_checkpoint
+from densnet.training.run_lock import locked_folder
 from ipi_driver.domain import Domain
 from tests.tolerances import SYMMETRY
 
@@ -64,6 +68,26 @@ def test_an_exported_checkpoint_predicts_as_the_shipped_model(checkpoint, tmp_pa
     assert domain.measure(positions[None])[0] < 1.0
 
 
+def test_a_bundle_knows_all_files_it_was_trained_on(checkpoint, tmp_path, capsys):
+    beads = LABELS.with_name("ethanol_quantum.h5")
+    arguments = ["export", str(checkpoint), "--name", "again", "--output", str(tmp_path / "bundle")]
+    assert main([*arguments, "--data", str(LABELS), str(beads)]) == 0
+    model = load_model(tmp_path / "bundle")
+    digest = hashlib.sha256(LABELS.read_bytes() + beads.read_bytes()).hexdigest()
+    assert model.manifest["training_sha256"] == digest
+    # Beads of a replica that was not trained on lie farther out for the classical frames alone.
+    frames = FrameFile.read(beads, select={"tag": "test"})
+    assert main([*arguments, "--data", str(LABELS)]) == 0
+    farthest = [
+        Domain.from_bytes(m.domain, m.template_numbers, "it").measure(frames.positions).max()
+        for m in (model, load_model(tmp_path / "bundle"))
+    ]
+    assert farthest[0] < 0.8 * farthest[1]
+    other = LABELS.parents[1] / "02_ethanethiol" / "ethanethiol.h5"
+    assert main([*arguments, "--data", str(LABELS), str(other)]) == 2
+    assert "holds another molecule" in capsys.readouterr().err
+
+
 def test_a_response_map_is_trained_exported_and_evaluated(checkpoint, tmp_path, capsys):
     """The verbs in their order, a few epochs of a tiny map."""
     (tmp_path / "response.yaml").write_text(
@@ -71,6 +95,9 @@ def test_a_response_map_is_trained_exported_and_evaluated(checkpoint, tmp_path, 
         f"response: {{data: [{RESPONSES}], epochs: 3, learning_rate: 1.0e-2, batch_size: 8, "
         "network: {n_channels: 8}}\n"
     )
+    with locked_folder(tmp_path / "run"):
+        assert main(["train", str(tmp_path / "response.yaml")]) == 2
+    assert f"process {os.getpid()} on" in capsys.readouterr().err
     assert main(["train", str(tmp_path / "response.yaml")]) == 0
     trained, bundle = tmp_path / "run" / "model.ckpt", tmp_path / "bundle"
     arguments = ["export", str(trained), "--data", str(LABELS), "--name", "polarizable"]

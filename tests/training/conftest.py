@@ -1,9 +1,13 @@
 """A small training set: frames of the shipped ethanol labels."""
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from ase.build import molecule
 
+from densnet.cli.main import main
 from densnet.data.store import FrameFile
 from densnet.data.writer import FrameWriter
 from densnet.models import DensityMapConfig, EnergyFunctionalConfig, ResponseMapConfig
@@ -13,6 +17,7 @@ from densnet.training.config import (
     StageConfig,
     TrainingConfig,
 )
+from densnet.units import BOHR_ANGSTROM
 
 LABELS = Path(__file__).parents[2] / "examples" / "01_ethanol" / "ethanol.h5"
 COLUMNS = ("positions", "energy", "forces", "dipole", "coefficients", "temperature", "trajectory")
@@ -35,6 +40,32 @@ def labels(tmp_path_factory):
                 writer.append({"frame": identity, "tag": tag, **values})
                 identity += 1
     return path
+
+
+@pytest.fixture(scope="session")
+def water_labels(tmp_path_factory, labels):
+    """Eight training and four validation frames of water at the level of `labels`, made here."""
+    folder = tmp_path_factory.mktemp("water")
+    rng = np.random.default_rng(2)
+    water = molecule("H2O")
+    with FrameWriter(folder / "frames.h5", water.numbers, {"charge": 0}) as writer:
+        for i in range(12):
+            displacement = rng.normal(scale=0.08, size=(3, 3))
+            writer.append(
+                {
+                    "frame": i,
+                    "positions": water.positions / BOHR_ANGSTROM + displacement,
+                    "tag": "train" if i < 8 else "validation",
+                    "temperature": 300.0,
+                    "trajectory": i,
+                }
+            )
+    level = FrameFile.read(labels).attributes["level"]
+    config = {"frames": "frames.h5", "output": "water.h5", "level": level}
+    config["fit"] = {"basis": "densnet-dz-367"}
+    (folder / "label.yaml").write_text(json.dumps(config))
+    assert main(["label", str(folder / "label.yaml")]) == 0
+    return folder / "water.h5"
 
 
 @pytest.fixture

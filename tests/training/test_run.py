@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -133,6 +134,32 @@ def test_a_basis_may_cover_more_elements_than_the_molecule(make_config, labels, 
     other = DensityBasis.load("densnet-dz-367").restricted_to((1, 6))
     with pytest.raises(InputError, match="refit them"):
         check_basis(run.train_sets[0], other)
+
+
+def test_one_model_learns_two_molecules(make_config, water_labels):
+    config = make_config()
+    both = replace(config, data=(*config.data, water_labels))
+    run = TrainingRun(both)
+    # Energies of the elements from both molecules: what is left of each mean is small.
+    for frames in run.train_sets:
+        atoms = np.searchsorted(run.basis.elements, frames.numbers)
+        left = frames.energy.mean() - run.model.reference_energies.numpy()[atoms].sum()
+        assert abs(left) < 1e-6
+    run.run()
+    history = [entry for entry in run.history if entry["stage"] == "joint"]
+    assert history[-1]["loss"] < history[0]["loss"]
+    assert len(run.validation) == 2
+
+
+def test_frames_of_another_level_are_refused(make_config, water_labels, tmp_path):
+    other = tmp_path / "other.h5"
+    shutil.copy(water_labels, other)
+    with h5py.File(other, "r+") as file:
+        level = json.loads(file.attrs["level"])
+        file.attrs["level"] = json.dumps({**level, "xc": "b3lyp"})
+    config = make_config()
+    with pytest.raises(InputError, match=r"'xc': 'b3lyp'.*one model learns one level"):
+        TrainingRun(replace(config, data=(*config.data, other)))
 
 
 def test_the_density_loss_is_made_by_the_kernel(make_config):
