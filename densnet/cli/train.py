@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from densnet.cli.output import add_json_option, write_json
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from densnet.basis import DensityBasis
     from densnet.data.store import Frames
     from densnet.models import DensNet
@@ -19,7 +21,7 @@ Train both networks in three stages: the density map on fitted densities, the en
 the frozen density, then both together. Prints what the data hold before it starts; writes
 checkpoint.pt, history.json and learning_curve.png into the output folder while it runs, and
 model.ckpt at the end. A killed training goes on, from its last checkpoint and to the same result,
-when the same command is started again.
+when the same command is started again. A folder in which a training is alive refuses a second one.
 
 With `initial_model`, a model.ckpt or a bundle, the training goes on from its networks: all of them,
 or those named in `initial_networks`. Weights keep the units they were learned in (whitening,
@@ -50,10 +52,9 @@ def run(args: argparse.Namespace) -> int:
     """Train, with a progress bar that shows errors in physical units."""
     import torch
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as ProgressBar
 
     from densnet.errors import InputError
+    from densnet.training.run_lock import locked_folder
 
     if args.threads < 1:
         raise InputError(f"--threads must be at least 1, got {args.threads}")
@@ -62,8 +63,22 @@ def run(args: argparse.Namespace) -> int:
     torch.set_num_threads(args.threads)
     console = Console(stderr=True)
     training = make_training(args.config, args.device)
-    if training.group.is_first:
+    if not training.group.is_first:
+        training.run()
+        return 0
+    with locked_folder(training.config.output):
         print_data(console, training)
+        path = train_with_progress(training, console)
+    console.print(f"trained model: {path}\nnext: densnet export {path} --help")
+    write_json(args.json, {"model": path, "history": training.history})
+    return 0
+
+
+def train_with_progress(training: "TrainingRun | ResponseRun", console: "Console") -> Path:
+    """Train, and follow it on the console; return where the model is."""
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as ProgressBar
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=20),
@@ -72,8 +87,7 @@ def run(args: argparse.Namespace) -> int:
         TimeRemainingColumn(),
         TextColumn("{task.fields[errors]}"),
     )
-    silent = not training.group.is_first
-    with ProgressBar(*columns, console=console, speed_estimate_period=600.0, disable=silent) as bar:
+    with ProgressBar(*columns, console=console, speed_estimate_period=600.0) as bar:
         tasks: dict[str, object] = {}
 
         def report(progress: "Progress") -> None:
@@ -88,11 +102,7 @@ def run(args: argparse.Namespace) -> int:
                 draw_history(training)
 
         training.report = report
-        path = training.run()
-    if training.group.is_first:
-        console.print(f"trained model: {path}\nnext: densnet export {path} --help")
-        write_json(args.json, {"model": path, "history": training.history})
-    return 0
+        return training.run()
 
 
 def make_training(path: Path, device: str) -> "TrainingRun | ResponseRun":

@@ -6,9 +6,11 @@ continued by starting it again: frames in the file, or in its journal, are not c
 """
 
 import multiprocessing
+import multiprocessing.connection
 import os
 import platform
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
@@ -201,15 +203,16 @@ def process_executor(n_workers: int) -> Iterator[Executor]:
     """Worker processes on this machine, each with one thread.
 
     Several threads in each of several processes slow a label down up to tenfold, so the workers
-    are started afresh with the thread counts in their environment.
+    are started afresh with the thread counts in their environment. They end with this process,
+    however it ends: by an exception, Ctrl-C, SIGTERM or SIGKILL.
     """
     kept = {name: os.environ.get(name) for name in THREAD_VARIABLES}
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     try:
         executor = ProcessPoolExecutor(
-            n_workers, multiprocessing.get_context("spawn"), initializer=use_one_thread
+            n_workers, multiprocessing.get_context("spawn"), initializer=prepare_worker
         )
-        with executor:
+        with executor, sigterm_raised():
             with ctrl_c_ignored():
                 for _ in range(n_workers):
                     executor.submit(os.getpid)
@@ -217,6 +220,9 @@ def process_executor(n_workers: int) -> Iterator[Executor]:
                 yield executor
             except BaseException:
                 executor.shutdown(wait=False, cancel_futures=True)
+                # Nobody would take what they are computing.
+                for worker in multiprocessing.active_children():
+                    worker.terminate()
                 raise
     finally:
         for name, value in kept.items():
@@ -230,7 +236,7 @@ def process_executor(n_workers: int) -> Iterator[Executor]:
 def ctrl_c_ignored() -> Iterator[None]:
     """Ignore Ctrl-C, here and in every process started meanwhile.
 
-    It is for the writer alone: the workers finish their frames and are then told to stop.
+    It is for the writer alone, which then ends the workers.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -240,6 +246,34 @@ def ctrl_c_ignored() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def sigterm_raised() -> Iterator[None]:
+    """Let SIGTERM end this process by an exception, so that it closes its files and its workers."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def prepare_worker() -> None:
+    """Give a worker one thread, and no longer life than its parent's."""
+    use_one_thread()
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    watch = threading.Thread(target=leave_after, args=(parent.sentinel,), daemon=True)
+    watch.start()
+
+
+def leave_after(sentinel: int) -> None:
+    """End this process when another one has ended; a killed parent tells its workers nothing."""
+    multiprocessing.connection.wait([sentinel])
+    os._exit(1)
 
 
 def use_one_thread() -> None:

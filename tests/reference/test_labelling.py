@@ -126,6 +126,29 @@ def test_ctrl_c_keeps_what_is_finished_and_leaves_no_process(run_folder: Path) -
     assert 1 <= len(FrameFile.read(run_folder / "labels.h5")) < N_FRAMES
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_signal_to_the_parent_alone_ends_its_workers(
+    run_folder: Path, number: signal.Signals
+) -> None:
+    # Frames that take minutes: no worker ends because it has nothing to do.
+    write_config(run_folder, {**LEVEL, "basis": "aug-cc-pvqz", "grid_level": 9})
+    process = start(run_folder, "--workers", "1")
+    deadline = time.monotonic() + 60.0
+    workers: list[int] = []
+    while not workers:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        workers = worker_processes(process.pid)
+    time.sleep(2.0)
+    os.kill(process.pid, number)
+    code, _, err = finish(process)
+    assert code == (-number if number == signal.SIGKILL else 128 + number)
+    assert "Traceback" not in err
+    while any(Path(f"/proc/{worker}").exists() for worker in workers):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 def worker_processes(parent: int) -> list[int]:
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
