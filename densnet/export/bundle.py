@@ -19,6 +19,7 @@ from densnet.basis import DensityBasis
 from densnet.errors import InputError
 from densnet.export.contents import BASIS, MODEL, PROBES, WEIGHTS, write_contents
 from densnet.export.runtime import PROBED, RESPONSE_PROBED, Model, Prediction
+from densnet.export.sequence import Deployed
 from densnet.models import DensNet
 from densnet.nn.precision import set_precision
 
@@ -94,7 +95,7 @@ def export_bundle(
     exact.eval()
     for parameter in exact.parameters():
         parameter.requires_grad_(False)
-    scripted = torch.jit.script(exact)
+    scripted = torch.jit.script(Deployed(exact))
     manifest: dict[str, Any] = {
         "name": provenance.name,
         "elements": list(model.config.elements),

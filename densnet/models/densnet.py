@@ -152,7 +152,35 @@ class DensNet(nn.Module):
             ``dipole`` (n_structures, 3), ``coefficients`` (n_functions of all atoms,), ``charges``
             (n_atoms,); float64, atomic units. The virial is −dE/dε for a strain ε.
         """
-        vectors = positions.index_select(0, senders) - positions.index_select(0, receivers) + shifts
+        vectors = self.vectors(positions, receivers, senders, shifts)
+        found = self.differentiated(vectors, species, receivers, senders)
+        return self.observables(
+            positions, vectors, species, receivers, senders, structure, n_structures, found
+        )
+
+    def vectors(
+        self, positions: Tensor, receivers: Tensor, senders: Tensor, shifts: Tensor
+    ) -> Tensor:
+        """Return r_j − r_i of every edge, (n_edges, 3) float64, bohr."""
+        ends = positions.index_select(0, senders) - positions.index_select(0, receivers)
+        return ends + shifts
+
+    def differentiated(
+        self, vectors: Tensor, species: Tensor, receivers: Tensor, senders: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Evaluate the networks, and the energy's gradient by the edge vectors.
+
+        Returns
+        -------
+        (n_atoms,) float64, hartree
+            Energies of the atoms.
+        (n_edges, 3) float64, hartree/bohr
+            The gradient of their sum.
+        (n_m, n_atoms, n_shells)
+            Whitened components of Δρ.
+        (n_atoms,) float64
+            Electrons that the atoms have gained.
+        """
         vectors = vectors.detach().requires_grad_(True)
         one_hot = self.one_hot(species)
         edges = self.edges(vectors, species, receivers, senders)
@@ -160,15 +188,29 @@ class DensNet(nn.Module):
         energies = self.atomic_energies(components, edges, species, one_hot)
         gradient = torch.autograd.grad([energies.sum()], [vectors])[0]
         assert gradient is not None
+        return energies.detach(), gradient, components.detach(), charges.detach()
+
+    def observables(
+        self,
+        positions: Tensor,
+        vectors: Tensor,
+        species: Tensor,
+        receivers: Tensor,
+        senders: Tensor,
+        structure: Tensor,
+        n_structures: int,
+        found: tuple[Tensor, Tensor, Tensor, Tensor],
+    ) -> dict[str, Tensor]:
+        """Return what :meth:`forward` does, from what :meth:`differentiated` does."""
+        energies, gradient, components, charges = found
         energy = torch.zeros(n_structures, dtype=torch.float64, device=positions.device)
-        energy = energy.index_add(0, structure, energies.detach())
+        energy = energy.index_add(0, structure, energies)
         forces = torch.zeros_like(positions).index_add(0, receivers, gradient)
         forces = forces.index_add(0, senders, -gradient)
-        outer = -(vectors.detach().unsqueeze(2) * gradient.unsqueeze(1)).view(-1, 9)
+        outer = -(vectors.unsqueeze(2) * gradient.unsqueeze(1)).view(-1, 9)
         virial = torch.zeros([n_structures, 9], dtype=torch.float64, device=positions.device)
         virial = virial.index_add(0, structure.index_select(0, receivers), outer)
-        charges = charges.detach()
-        padded = self.coefficients(components.detach(), species, charges)
+        padded = self.coefficients(components, species, charges)
         return {
             "energy": energy,
             "forces": forces,
@@ -214,8 +256,7 @@ class DensNet(nn.Module):
         """
         head = self.response_map
         if head is not None:
-            vectors = positions.index_select(0, senders) - positions.index_select(0, receivers)
-            vectors = vectors + shifts
+            vectors = self.vectors(positions, receivers, senders, shifts)
             one_hot = self.one_hot(species)
             edges = self.edges(vectors, species, receivers, senders)
             features = self.density_map.features(edges, species)

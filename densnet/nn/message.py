@@ -80,7 +80,6 @@ class Convolution(nn.Module):
     ) -> None:
         super().__init__()
         self.n_out = n_harmonics(l_out)
-        self.l_filter = l_filter
         self.mix = HarmonicLinear(l_features, n_in, n_channels)
         self.filter = TwoBody(l_filter, n_radial_in, n_channels, n_neighbours)
         self.grid = SphereGrid(
@@ -91,7 +90,8 @@ class Convolution(nn.Module):
         n_m = n_harmonics(l_filter)
         slots = torch.nn.functional.one_hot(l_of_m(l_filter), l_filter + 1).to(torch.float64)
         addition = slots.unsqueeze(2) * self.grid.to_grid[:, :n_m].t().unsqueeze(1)
-        self.register_buffer("addition", addition.reshape(n_m, -1), persistent=False)
+        self.register_buffer("addition", addition.reshape(n_m, -1).clone(), persistent=False)
+        self.sum = EdgeSum()
 
     def forward(
         self,
@@ -108,40 +108,39 @@ class Convolution(nn.Module):
         ((l_out + 1)², n_nodes, n_channels)
         """
         on_nodes = self.grid.evaluate(self.mix(features))
-        if not torch.jit.is_scripting() and self.is_compiled(radial):
-            summed = self.compiled_sum(on_nodes, radial, harmonics, receivers, senders)
-        else:
-            on_edges = self.grid.evaluate(self.filter.edges(radial, harmonics))
-            messages = on_edges * on_nodes.index_select(1, senders)
-            summed = sum_over_neighbours(messages, receivers, features.size(1))
+        weight = self.filter.weight
+        n_l, n_in, n_channels = weight.shape
+        by_l = weight.transpose(0, 1).reshape(n_in, n_l * n_channels)
+        functions = torch.mm(radial, by_l).view(-1, n_l, n_channels)
+        polynomials = torch.mm(harmonics[: self.filter.n_m].t(), self.addition)
+        polynomials = polynomials.view(-1, n_l, self.grid.n_points)
+        summed = self.sum(functions, polynomials, on_nodes, receivers, senders)
         return self.grid.project(summed, 0, self.n_out)
 
-    @torch.jit.unused
-    def is_compiled(self, radial: Tensor) -> bool:
-        """Whether the compiled sum over edges can be used."""
-        return edge_sum.is_available(radial.device, self.l_filter)
 
-    @torch.jit.unused
-    def compiled_sum(
+class EdgeSum(nn.Module):
+    """S_pic = Σ_{e→i} (Σ_l P_elp R_elc) H_pjc, by the compiled loops where there are any."""
+
+    def forward(
         self,
-        on_nodes: Tensor,
         radial: Tensor,
-        harmonics: Tensor,
+        polynomials: Tensor,
+        values: Tensor,
         receivers: Tensor,
         senders: Tensor,
     ) -> Tensor:
-        """Return the sum of the products on the grid, (n_points, n_nodes, n_channels).
+        """Sum; arguments and result as in :func:`densnet.nn.edge_sum.sum_over_edges`."""
+        if not torch.jit.is_scripting() and self.is_compiled(polynomials):
+            return edge_sum.sum_over_edges(radial, polynomials, values, receivers, senders)
+        on_edges = torch.bmm(polynomials.transpose(1, 2), radial)
+        on_nodes = values.transpose(0, 1).contiguous()
+        messages = on_edges * on_nodes.index_select(0, senders)
+        return torch.zeros_like(on_nodes).index_add(0, receivers, messages).transpose(0, 1)
 
-        On a point g the filter is Σ_l R^l_c(r) P_l(r̂·g) (2l + 1)/scale: the addition theorem leaves
-        one number of each edge, l and point.
-        """
-        n_l, n_in, n_channels = self.filter.weight.shape
-        weight = self.filter.weight.transpose(0, 1).reshape(n_in, n_l * n_channels)
-        functions = torch.mm(radial, weight).view(-1, n_l, n_channels)
-        polynomials = torch.mm(harmonics[: self.filter.n_m].t(), self.addition).view(
-            -1, n_l, self.grid.n_points
-        )
-        return edge_sum.sum_over_edges(functions, polynomials, on_nodes, receivers, senders)
+    @torch.jit.unused
+    def is_compiled(self, polynomials: Tensor) -> bool:
+        """Whether the compiled loops can be used."""
+        return edge_sum.is_available(polynomials.device, polynomials.size(1) - 1)
 
 
 def sum_over_neighbours(messages: Tensor, receivers: Tensor, n_nodes: int) -> Tensor:

@@ -6,7 +6,8 @@ from torch import nn
 
 def is_always_double(name: str) -> bool:
     """Whether a tensor of the model is float64 whatever the precision of the networks."""
-    return "whitening." in name or name in ("reference_energies", "energy_scale")
+    own = name.rpartition(".")[2]
+    return "whitening." in name or own in ("reference_energies", "energy_scale")
 
 
 def set_precision(model: nn.Module, dtype: torch.dtype) -> None:

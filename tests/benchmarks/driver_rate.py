@@ -9,7 +9,8 @@ Paired and interleaved: every repeat runs all variants after one another, so tha
 disturbs them alike; medians are printed, of the elapsed time and of the processor time of i-PI and
 the driver together. All use our input (safe_stride, flush, no threads):
 
-- ours: densnet-driver, all beads in one message;
+- ours: densnet-driver, all beads in one message, one thread;
+- ours, N threads (--threads N): the same with the structures of a batch shared among N threads;
 - stock: i-pi-py_driver -m custom with the same bundle, one bead at a time, as it does by default;
 - stock, batched: the same with batch_size;
 - mace: i-pi-py_driver -m mace with MACE-small in single precision, all beads in one message. The
@@ -80,8 +81,10 @@ def time_step(variant: str, beads: int, args: argparse.Namespace) -> StepTime:
     address = address_of(variant, beads)
     xml = our_input(beads, args.steps, address)
     stock = ["-u", "-a", address]
-    if variant == "ours":
+    if variant.startswith("ours"):
         driver = our_driver(args.model, address)
+        if variant != "ours":
+            driver += ["--threads", str(args.threads)]
     elif variant == "mace":
         program = [args.mace_python, Path(args.mace_python).with_name("i-pi-py_driver")]
         options = f"template.xyz,{absolute(args.mace_model)},cpu"
@@ -97,14 +100,21 @@ def time_step(variant: str, beads: int, args: argparse.Namespace) -> StepTime:
 
 
 def variants(beads: int, args: argparse.Namespace) -> list[str]:
-    """Batches are for several beads, MACE for those who have it."""
+    """Batches and threads are for several beads, MACE for those who have it."""
+    ours = ["ours", f"ours, {args.threads} threads"] if beads > 1 and args.threads > 1 else ["ours"]
     batched = ["stock, batched"] if beads > 1 else []
-    return ["ours", "stock", *batched, *(["mace"] if args.mace_python else [])]
+    return [*ours, "stock", *batched, *(["mace"] if args.mace_python else [])]
 
 
 def compare(beads: int, kind: str, medians: dict[str, float]) -> dict[str, float]:
     """Print the medians of all variants and the ratios of ours to the others."""
-    ratios = {f"ours / {v}": medians["ours"] / t for v, t in medians.items() if v != "ours"}
+    ratios = {
+        f"{ours} / {other}": medians[ours] / medians[other]
+        for ours in medians
+        if ours.startswith("ours")
+        for other in medians
+        if not other.startswith("ours")
+    }
     line = ", ".join(f"{variant} {value:.2f}" for variant, value in medians.items())
     said = ", ".join(f"{name} = {ratio:.2f}" for name, ratio in ratios.items())
     print(f"{beads} beads, ms of {kind} time a step: {line}; {said}")
@@ -117,6 +127,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=200, help="a multiple of 100")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--beads", type=int, nargs="+", default=[1, 32])
+    parser.add_argument("--threads", type=int, default=1, help="also with so many threads")
     parser.add_argument("--mace-python", metavar="PYTHON", help="one that has mace-torch and ipi")
     parser.add_argument("--mace-model", metavar="FILE", help="written by make_mace.py")
     add_json_option(parser)

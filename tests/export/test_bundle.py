@@ -74,7 +74,10 @@ def spoil(bundle, name):
     """Change one weight tensor by a percent and make the hashes fit again."""
     module = torch.jit.load(bundle / "model.pt")
     with torch.no_grad():
-        next(p for n, p in module.named_parameters() if n == name).mul_(1.01)
+        tensors = [p for n, p in module.named_parameters() if n.endswith(name)]
+        assert tensors
+        for tensor in tensors:
+            tensor.mul_(1.01)
     torch.jit.save(module, bundle / "model.pt")
     manifest = json.loads((bundle / "manifest.json").read_text())
     digest = hashlib.sha256((bundle / "model.pt").read_bytes()).hexdigest()
