@@ -44,9 +44,18 @@ Species make_species(int first_shell, int last_shell, const std::vector<std::int
         group.n_shells += 1;
         group.n_primitives += static_cast<int>(end - begin);
         group.contracted = group.contracted || end - begin > 1;
+        for (int m = 0; m < 2 * group.l + 1; ++m) {
+            species.multipole.push_back(group.l * group.l + m);
+            species.moment.push_back(moment);
+            species.signed_moment.push_back(group.l % 2 ? -moment : moment);
+        }
         species.n_shells += 1;
         species.n_functions += 2 * group.l + 1;
         species.l_max = std::max(species.l_max, group.l);
+    }
+    for (const Group& group : species.groups) {
+        species.group_l.push_back(group.l);
+        species.group_shells.push_back(group.n_shells);
     }
     return species;
 }
@@ -125,8 +134,9 @@ SpeciesPair make_species_pair(Metric metric, const Species& a, const Species& b)
         for (const Group& y : b.groups) {
             pair.groups.push_back(make_radial_pairs(metric, x, y));
             const RadialPairs& last = pair.groups.back();
-            pair.squared_reach =
-                std::max(pair.squared_reach, last.coupling->overlap_limit / last.smallest_p);
+            const double limit = metric == Metric::overlap ? last.coupling->overlap_limit
+                                                           : last.coupling->coulomb_limit;
+            pair.squared_reach = std::max(pair.squared_reach, limit / last.smallest_p);
         }
     }
     return pair;

@@ -6,10 +6,6 @@
 namespace densnet {
 namespace {
 
-void grow(std::vector<double>& buffer, std::size_t size) {
-    if (buffer.size() < size) buffer.resize(size);
-}
-
 // Shells j < near[i] of every row i are within the limit.
 void count_near(const Group& a, const Group& b, const RadialPairs& pairs, double limit,
                 double squared_distance, std::vector<int>& near) {
@@ -41,11 +37,11 @@ void write_zero_block(int n_rows, int n_columns, double* out, std::ptrdiff_t out
 
 }  // namespace
 
-CouplingLayout::CouplingLayout(int l_max_of_both) : l_max(l_max_of_both), size(0) {
+CouplingLayout::CouplingLayout(int l_max_of_both, bool last_only) : l_max(l_max_of_both), size(0) {
     for (int l_a = 0; l_a <= l_max; ++l_a) {
         for (int l_b = 0; l_b <= l_max; ++l_b) {
             offset[l_a][l_b] = size;
-            size += coupling(l_a, l_b).n_entries;
+            size += last_only ? (2 * l_a + 1) * (2 * l_b + 1) : coupling(l_a, l_b).n_entries;
         }
     }
     size += kMaxLanes;
@@ -68,7 +64,7 @@ void couple_vectors(const VectorKernels& kernels, const CouplingLayout& layout, 
                             scratch.harmonics.data());
     for (int i = 0; i <= l_a; ++i) {
         for (int j = 0; j <= l_b; ++j) {
-            kernels.couple(coupling(i, j), scratch.harmonics.data(),
+            kernels.couple(coupling(i, j), 0, scratch.harmonics.data(),
                            scratch.couplings.data() + layout.offset[i][j],
                            static_cast<std::ptrdiff_t>(layout.size));
         }

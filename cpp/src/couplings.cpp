@@ -59,16 +59,16 @@ struct Grid {
         }
     }
 
-    // ∫ Y_lm Y_l'm' Y_LM dΩ
+    // ∫ Y_lm Y_l'm' Y_LM dΩ, exactly symmetric in the first two, and so are the matrices made of it.
     double gaunt(int l1, int m1, int l2, int m2, int l3, int m3) const {
         double polar = 0.0, azimuthal = 0.0;
         for (int i = 0; i < kNodes; ++i) {
-            polar += weight[i] * theta[l1][std::abs(m1)][i] * theta[l2][std::abs(m2)][i] *
-                     theta[l3][std::abs(m3)][i];
+            polar += (theta[l1][std::abs(m1)][i] * theta[l2][std::abs(m2)][i]) *
+                     (weight[i] * theta[l3][std::abs(m3)][i]);
         }
         for (int j = 0; j < kAngles; ++j) {
             azimuthal +=
-                phi[m1 + kMaxOrder][j] * phi[m2 + kMaxOrder][j] * phi[m3 + kMaxOrder][j];
+                (phi[m1 + kMaxOrder][j] * phi[m2 + kMaxOrder][j]) * phi[m3 + kMaxOrder][j];
         }
         return polar * azimuthal * 2.0 * kPi / kAngles;
     }
@@ -116,7 +116,7 @@ struct StoredCoupling {
 void set_sparse_products(StoredCoupling& stored, const Grid& grid) {
     Coupling& c = stored.coupling;
     c.n_entries = (c.n + 1) * (2 * c.l_a + 1) * (2 * c.l_b + 1);
-    const std::size_t padded = (c.n_entries + 7) / 8 * 8;
+    const std::size_t padded = c.n_entries + 8;
     stored.harmonic = std::make_unique<int[][2]>(padded);
     stored.value = std::make_unique<double[][2]>(padded);
     int entry = 0;

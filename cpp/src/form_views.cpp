@@ -6,7 +6,6 @@
 namespace densnet {
 
 std::vector<FormSpeciesView> make_species_views(const Basis& basis) {
-    static const double unit_moment = 1.0;
     std::vector<FormSpeciesView> views;
     for (const Species& species : basis.species()) {
         FormSpeciesView view;
@@ -26,11 +25,6 @@ std::vector<FormSpeciesView> make_species_views(const Basis& basis) {
             form.smallest = group.smallest.front();
             form.moment = group.moment.data();
             view.groups.push_back(form);
-            form.n_shells = 1;
-            form.n_primitives = 0;
-            form.first_function = view.n_multipoles;
-            form.moment = &unit_moment;
-            view.multipole_groups.push_back(form);
             view.n_multipoles += 2 * group.l + 1;
             view.n_primitives += group.n_primitives;
         }
@@ -39,13 +33,10 @@ std::vector<FormSpeciesView> make_species_views(const Basis& basis) {
     return views;
 }
 
-FormPairView make_pair_view(Metric metric, const SpeciesPair& pair) {
-    FormPairView view;
+std::vector<FormRadial> make_pair_view(const SpeciesPair& pair) {
+    std::vector<FormRadial> view;
     for (const RadialPairs& pairs : pair.groups) {
-        const Coupling& k = *pairs.coupling;
-        const double limit = metric == Metric::overlap ? k.overlap_limit : k.coulomb_limit;
-        view.radial.push_back({&k, pairs.p.data(), pairs.c.data(), pairs.smallest_p});
-        view.squared_reach = std::max(view.squared_reach, limit / pairs.smallest_p);
+        view.push_back({pairs.coupling, pairs.p.data(), pairs.c.data(), pairs.smallest_p});
     }
     return view;
 }

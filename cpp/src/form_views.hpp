@@ -10,19 +10,14 @@ namespace densnet {
 
 struct FormSpeciesView {
     std::vector<FormGroup> groups;
-    std::vector<FormGroup> multipole_groups;  // one pseudo-shell a group: its multipoles
     int n_functions = 0;
     int n_multipoles = 0;
     int n_primitives = 0;
 };
 
-struct FormPairView {
-    std::vector<FormRadial> radial;  // [g_a n_groups_b + g_b]
-    double squared_reach = 0.0;      // R² beyond which overlaps vanish and Coulomb is multipoles only
-};
-
 std::vector<FormSpeciesView> make_species_views(const Basis& basis);
-FormPairView make_pair_view(Metric metric, const SpeciesPair& pair);
+// [g_a n_groups_b + g_b]
+std::vector<FormRadial> make_pair_view(const SpeciesPair& pair);
 
 // q: multipoles Σ_shells moment c of every group, 2 l + 1 values a group.
 void collect_moments(const Species& species, const double* c, double* q);

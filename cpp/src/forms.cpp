@@ -5,6 +5,7 @@
 #include "blocks.hpp"
 #include "densnet/kernel.hpp"
 #include "densnet/parallel.hpp"
+#include "distant_field.hpp"
 #include "form_views.hpp"
 
 namespace densnet {
@@ -14,7 +15,6 @@ struct AtomPair {
     std::size_t structure, a, b;
     double vector[3];
     double squared_distance;
-    bool distant;
 };
 
 // Pairs of atoms of one pair of species, nearest first, so that lanes share their limits.
@@ -22,7 +22,7 @@ using PairList = std::vector<AtomPair>;
 
 // What one thread adds up.
 struct Totals {
-    std::vector<double> applied, by_position, potentials, energy, slope, scratch;
+    std::vector<double> applied, by_position, energy, slope, scratch;
 };
 
 class FormRun {
@@ -39,20 +39,14 @@ public:
           views_(make_species_views(basis_)) {
         for (std::size_t a = 0; a < views_.size(); ++a) {
             for (std::size_t b = 0; b < views_.size(); ++b) {
-                pair_views_.push_back(
-                    make_pair_view(metric, basis_.pair(metric, static_cast<int>(a), static_cast<int>(b))));
+                pair_views_.push_back(make_pair_view(
+                    basis_.pair(metric, static_cast<int>(a), static_cast<int>(b))));
             }
-        }
-        first_multipole_.assign(structures.n_atoms + 1, 0);
-        for (std::size_t a = 0; a < structures.n_atoms; ++a) {
-            first_multipole_[a + 1] =
-                first_multipole_[a] + views_[species(a)].n_multipoles;
         }
     }
 
     void run(double* applied, double* by_position, double* by_exponent) {
         collect_pairs();
-        collect_multipoles();
         std::vector<Totals> totals(n_threads_);
         const std::size_t n_items = chunks_.size();
         parallel_for(n_items, n_threads_, [&](std::size_t item, int thread) {
@@ -63,11 +57,9 @@ public:
         prepare(sum);
         for (std::size_t t = 1; t < totals.size(); ++t) add(totals[t], sum);
         for (std::size_t s = 0; s < structures_.n_batch; ++s) {
-            for (std::size_t a = 0; a < structures_.n_atoms; ++a) {
-                add_potentials(s, a, sum);
-                add_on_site(s, a, sum);
-            }
+            for (std::size_t a = 0; a < structures_.n_atoms; ++a) add_on_site(s, a, sum);
         }
+        if (some_distant_) add_distant(sum);
         std::copy(sum.applied.begin(), sum.applied.end(), applied);
         if (!gradients_) return;
         std::copy(sum.by_position.begin(), sum.by_position.end(), by_position);
@@ -83,12 +75,10 @@ private:
 
     int species(std::size_t atom) const { return static_cast<int>(structures_.species[atom]); }
     std::size_t n_functions() const { return first_.back(); }
-    std::size_t n_multipoles() const { return first_multipole_.back(); }
 
     void prepare(Totals& totals) const {
         if (!totals.applied.empty()) return;
         totals.applied.assign(structures_.n_batch * n_functions(), 0.0);
-        totals.potentials.assign(structures_.n_batch * n_multipoles(), 0.0);
         totals.by_position.assign(structures_.n_batch * structures_.n_atoms * 3, 0.0);
         totals.energy.assign(basis_.n_primitives(), 0.0);
         totals.slope.assign(basis_.n_primitives(), 0.0);
@@ -99,7 +89,6 @@ private:
             for (std::size_t i = 0; i < from.size(); ++i) to[i] += from[i];
         };
         accumulate(part.applied, sum.applied);
-        accumulate(part.potentials, sum.potentials);
         accumulate(part.by_position, sum.by_position);
         accumulate(part.energy, sum.energy);
         accumulate(part.slope, sum.slope);
@@ -107,25 +96,24 @@ private:
 
     void collect_pairs() {
         const std::size_t n_species = basis_.species().size();
-        lists_.assign(2 * n_species * n_species, {});
+        lists_.assign(n_species * n_species, {});
         for (std::size_t s = 0; s < structures_.n_batch; ++s) {
             const double* positions = structures_.positions + 3 * structures_.n_atoms * s;
             for (std::size_t a = 0; a < structures_.n_atoms; ++a) {
                 for (std::size_t b = 0; b < a; ++b) {
                     std::size_t i = a, j = b;
                     if (species(i) < species(j)) std::swap(i, j);
-                    AtomPair pair{s, i, j, {}, 0.0, false};
+                    AtomPair pair{s, i, j, {}, 0.0};
                     for (int axis = 0; axis < 3; ++axis) {
                         pair.vector[axis] = positions[3 * i + axis] - positions[3 * j + axis];
                         pair.squared_distance += pair.vector[axis] * pair.vector[axis];
                     }
-                    const FormPairView& view = pair_views_[species(i) * views_.size() + species(j)];
-                    if (pair.squared_distance > view.squared_reach) {
-                        if (metric_ == Metric::overlap) continue;
-                        pair.distant = true;
+                    if (pair.squared_distance >
+                        basis_.pair(metric_, species(i), species(j)).squared_reach) {
+                        some_distant_ = metric_ == Metric::coulomb;
+                        continue;
                     }
-                    const std::size_t which = species(i) * n_species + species(j);
-                    lists_[2 * which + (pair.distant ? 1 : 0)].push_back(pair);
+                    lists_[species(i) * n_species + species(j)].push_back(pair);
                 }
             }
         }
@@ -137,21 +125,8 @@ private:
             });
             for (std::size_t begin = 0; begin < list.size(); begin += lanes) {
                 chunks_.push_back({&list, begin, std::min(lanes, list.size() - begin),
-                                   static_cast<int>(k / 2 / n_species),
-                                   static_cast<int>(k / 2 % n_species)});
-            }
-        }
-    }
-
-    // Multipoles of every group of every atom: Σ_shells moment c.
-    void collect_multipoles() {
-        if (metric_ == Metric::overlap) return;
-        multipoles_.assign(structures_.n_batch * n_multipoles(), 0.0);
-        for (std::size_t s = 0; s < structures_.n_batch; ++s) {
-            for (std::size_t a = 0; a < structures_.n_atoms; ++a) {
-                collect_moments(basis_.species()[species(a)],
-                                coefficients_ + s * n_functions() + first_[a],
-                                multipoles_.data() + s * n_multipoles() + first_multipole_[a]);
+                                   static_cast<int>(k / n_species),
+                                   static_cast<int>(k % n_species)});
             }
         }
     }
@@ -159,30 +134,25 @@ private:
     void run_chunk(const Chunk& chunk, Totals& totals) const {
         const AtomPair* pairs = chunk.pairs->data() + chunk.begin;
         const FormSpeciesView &a = views_[chunk.species_a], &b = views_[chunk.species_b];
-        const bool distant = pairs[0].distant;
         FormChunk job{};
         job.n_pairs = static_cast<int>(chunk.count);
         job.n_groups_a = static_cast<int>(a.groups.size());
         job.n_groups_b = static_cast<int>(b.groups.size());
-        job.groups_a = distant ? a.multipole_groups.data() : a.groups.data();
-        job.groups_b = distant ? b.multipole_groups.data() : b.groups.data();
-        job.radial = pair_views_[chunk.species_a * views_.size() + chunk.species_b].radial.data();
-        job.n_functions_a = distant ? a.n_multipoles : a.n_functions;
-        job.n_functions_b = distant ? b.n_multipoles : b.n_functions;
+        job.groups_a = a.groups.data();
+        job.groups_b = b.groups.data();
+        job.radial = pair_views_[chunk.species_a * views_.size() + chunk.species_b].data();
+        job.n_functions_a = a.n_functions;
+        job.n_functions_b = b.n_functions;
         job.coulomb = metric_ == Metric::coulomb;
-        job.distant = distant;
         job.gradients = gradients_;
-        const double* c = distant ? multipoles_.data() : coefficients_;
-        double* y = distant ? totals.potentials.data() : totals.applied.data();
-        const std::vector<std::size_t>& first = distant ? first_multipole_ : first_;
         for (std::size_t lane = 0; lane < kMaxLanes; ++lane) {
             const AtomPair& pair = pairs[std::min(lane, chunk.count - 1)];
             for (int axis = 0; axis < 3; ++axis) job.vectors[axis][lane] = pair.vector[axis];
-            const std::size_t row = pair.structure * first.back();
-            job.c_a[lane] = c + row + first[pair.a];
-            job.c_b[lane] = c + row + first[pair.b];
-            job.y_a[lane] = y + row + first[pair.a];
-            job.y_b[lane] = y + row + first[pair.b];
+            const std::size_t row = pair.structure * n_functions();
+            job.c_a[lane] = coefficients_ + row + first_[pair.a];
+            job.c_b[lane] = coefficients_ + row + first_[pair.b];
+            job.y_a[lane] = totals.applied.data() + row + first_[pair.a];
+            job.y_b[lane] = totals.applied.data() + row + first_[pair.b];
             double* gradient = totals.by_position.data() + 3 * structures_.n_atoms * pair.structure;
             job.gradient_a[lane] = gradient + 3 * pair.a;
             job.gradient_b[lane] = gradient + 3 * pair.b;
@@ -197,26 +167,13 @@ private:
         vector_kernels().form(job);
     }
 
-    // Potentials of distant atoms on the multipoles of atom a, handed to its functions.
-    void add_potentials(std::size_t s, std::size_t a, Totals& sum) const {
-        if (metric_ == Metric::overlap) return;
-        const Species& of = basis_.species()[species(a)];
-        const double* potential = sum.potentials.data() + s * n_multipoles() + first_multipole_[a];
-        const double* c = coefficients_ + s * n_functions() + first_[a];
-        double* y = sum.applied.data() + s * n_functions() + first_[a];
-        for (const Group& group : of.groups) {
-            const int n = 2 * group.l + 1;
-            for (int shell = 0; shell < group.n_shells; ++shell) {
-                double* target = y + group.first_function + shell * n;
-                for (int m = 0; m < n; ++m) target[m] += group.moment[shell] * potential[m];
-            }
-            for (int k = 0; k < group.n_primitives; ++k) {
-                const double* source = c + group.first_function + group.shell[k] * n;
-                double energy = 0.0;
-                for (int m = 0; m < n; ++m) energy += source[m] * potential[m];
-                sum.energy[group.first_primitive + k] += 2.0 * group.reduced[k] * energy;
-            }
-            potential += n;
+    void add_distant(Totals& sum) const {
+        DistantField field(structures_, coefficients_, first_);
+        field.compute(n_threads_, gradients_);
+        for (std::size_t s = 0; s < structures_.n_batch; ++s) {
+            field.add(s, sum.applied.data() + s * n_functions(),
+                      gradients_ ? sum.by_position.data() + 3 * structures_.n_atoms * s : nullptr,
+                      sum.energy.data());
         }
     }
 
@@ -267,12 +224,12 @@ private:
     const double* coefficients_;
     int n_threads_;
     bool gradients_;
-    std::vector<std::size_t> first_, first_multipole_;
+    std::vector<std::size_t> first_;
     std::vector<FormSpeciesView> views_;
-    std::vector<FormPairView> pair_views_;
+    std::vector<std::vector<FormRadial>> pair_views_;
     std::vector<PairList> lists_;
     std::vector<Chunk> chunks_;
-    std::vector<double> multipoles_;
+    bool some_distant_ = false;  // atoms that meet as multipoles only
 };
 
 }  // namespace

@@ -12,6 +12,7 @@
 #endif
 
 #define DENSNET_LANES 4
+#define DENSNET_NAME "AVX2"
 #define DENSNET_NAMESPACE avx2
 #include "vector/all.hpp"
 
@@ -23,24 +24,7 @@
 
 namespace densnet {
 
-const VectorKernels* avx2_kernels() {
-    static const VectorKernels kernels = {
-        "AVX2",
-        avx2::W,
-        avx2::solid_harmonics,
-        avx2::couple,
-        avx2::radial_overlap,
-        avx2::radial_coulomb,
-        avx2::place<false>,
-        avx2::place<true>,
-        avx2::transpose_block,
-        avx2::stream_rows,
-        avx2::form,
-        avx2::density,
-        avx2::potential,
-    };
-    return &kernels;
-}
+const VectorKernels* avx2_kernels() { return &avx2::kernels; }
 
 }  // namespace densnet
 

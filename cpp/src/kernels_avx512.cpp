@@ -8,12 +8,14 @@
 #pragma clang attribute push(__attribute__((target("avx2,fma,avx512f,avx512dq"))), apply_to = function)
 #else
 // GCC 12 takes the undefined operands of its own intrinsics for a mistake (bug 105593).
+#pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
 #pragma GCC push_options
 #pragma GCC target("avx2,fma,avx512f,avx512dq")
 #endif
 
 #define DENSNET_LANES 8
+#define DENSNET_NAME "AVX-512"
 #define DENSNET_NAMESPACE avx512
 #include "vector/all.hpp"
 
@@ -25,24 +27,7 @@
 
 namespace densnet {
 
-const VectorKernels* avx512_kernels() {
-    static const VectorKernels kernels = {
-        "AVX-512",
-        avx512::W,
-        avx512::solid_harmonics,
-        avx512::couple,
-        avx512::radial_overlap,
-        avx512::radial_coulomb,
-        avx512::place<false>,
-        avx512::place<true>,
-        avx512::transpose_block,
-        avx512::stream_rows,
-        avx512::form,
-        avx512::density,
-        avx512::potential,
-    };
-    return &kernels;
-}
+const VectorKernels* avx512_kernels() { return &avx512::kernels; }
 
 }  // namespace densnet
 

@@ -186,6 +186,14 @@ int main() {
             }
         }
         expect(asymmetry, 1.0, 0.0, "symmetry of a large matrix");
+        std::vector<double> expected(n * n, NAN);
+        densnet::cross_matrix(metric, large, large, 2, expected.data());
+        expect(largest_difference(matrix, expected), largest(expected), 1e-13, "large matrix");
+        const std::vector<double> c = random_vector(n);
+        std::vector<double> product(n, 0.0), applied(n, NAN);
+        for (std::size_t i = 0; i < n * n; ++i) product[i / n] += matrix[i] * c[i % n];
+        densnet::metric_apply(metric, large, c.data(), 2, applied.data());
+        expect(largest_difference(applied, product), largest(product), 1e-12, "M c of a long chain");
     }
     std::printf("%s\n", n_failures == 0 ? "all results agree" : "results differ");
     return n_failures == 0 ? 0 : 1;

@@ -1,12 +1,13 @@
 """The density, its gradient and its electrostatic potential on points."""
 
+from typing import Any
+
 from numpy.typing import ArrayLike
 
 from densnet.basis import DensityBasis
 from densnet.errors import InputError
 from densnet.integrals.arguments import (
     Array,
-    Geometry,
     check_coefficients,
     check_geometry,
     check_points,
@@ -39,16 +40,8 @@ def density_on_points(
     -------
     (n_points,) float64, e/bohr³
     """
-    geometry = _single(basis, numbers, positions)
-    c = check_coefficients(geometry, coefficients)
-    kernel = backend()
-    return kernel.density_on_points(
-        kernel_basis(geometry.table),
-        geometry.species,
-        geometry.positions[0],
-        c[0],
-        check_points(points),
-        check_threads(n_threads),
+    return backend().density_on_points(
+        *_arguments(basis, numbers, positions, coefficients, points, n_threads)
     )
 
 
@@ -65,16 +58,8 @@ def density_and_gradient_on_points(
 
     Arguments as for :func:`density_on_points`.
     """
-    geometry = _single(basis, numbers, positions)
-    c = check_coefficients(geometry, coefficients)
-    kernel = backend()
-    return kernel.density_and_gradient_on_points(
-        kernel_basis(geometry.table),
-        geometry.species,
-        geometry.positions[0],
-        c[0],
-        check_points(points),
-        check_threads(n_threads),
+    return backend().density_and_gradient_on_points(
+        *_arguments(basis, numbers, positions, coefficients, points, n_threads)
     )
 
 
@@ -92,23 +77,30 @@ def potential_on_points(
     It is the potential of a positive unit for a positive coefficient: that of electrons, felt by
     electrons. Points may coincide with nuclei. Arguments as for :func:`density_on_points`.
     """
-    geometry = _single(basis, numbers, positions)
-    c = check_coefficients(geometry, coefficients)
-    kernel = backend()
-    return kernel.potential_on_points(
-        kernel_basis(geometry.table),
-        geometry.species,
-        geometry.positions[0],
-        c[0],
-        check_points(points),
-        check_threads(n_threads),
+    return backend().potential_on_points(
+        *_arguments(basis, numbers, positions, coefficients, points, n_threads)
     )
 
 
-def _single(basis: DensityBasis, numbers: ArrayLike, positions: ArrayLike) -> Geometry:
+def _arguments(
+    basis: DensityBasis,
+    numbers: ArrayLike,
+    positions: ArrayLike,
+    coefficients: ArrayLike,
+    points: ArrayLike,
+    n_threads: int,
+) -> tuple[Any, ...]:
+    """Check the arguments of a function on points and return those of the kernel."""
     geometry = check_geometry(basis, numbers, positions)
     if geometry.batched:
         raise InputError(
             f"positions must be one structure (n_atoms, 3) here, got {geometry.positions.shape}"
         )
-    return geometry
+    return (
+        kernel_basis(geometry.table),
+        geometry.species,
+        geometry.positions[0],
+        check_coefficients(geometry, coefficients)[0],
+        check_points(points),
+        check_threads(n_threads),
+    )

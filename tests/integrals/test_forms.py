@@ -6,9 +6,16 @@ from numpy.typing import NDArray
 
 from densnet.basis import DensityBasis
 from densnet.cli.bench_molecules import oligothiophene
-from densnet.integrals import apply_metric, coulomb_metric, overlap, quadratic_form
+from densnet.integrals import (
+    apply_metric,
+    coulomb_metric,
+    metric_vjp,
+    overlap,
+    quadratic_form,
+    quadratic_form_with_gradients,
+)
 from densnet.reference import libcint
-from tests.tolerances import FUSED_RELATIVE
+from tests.tolerances import FUSED_RELATIVE, INTEGRALS_RELATIVE
 
 MATRICES = {"overlap": overlap, "coulomb": coulomb_metric}
 metrics = pytest.mark.parametrize("metric", sorted(MATRICES))
@@ -43,6 +50,9 @@ def test_screening_and_multipoles_of_a_long_chain_keep_the_error_bound(
     reference = libcint.metric_matrix(
         metric, libcint.mole_of(basis, chain.numbers, chain.positions)
     )
+    matrix = MATRICES[metric](basis, chain.numbers, chain.positions, n_threads=2)
+    assert np.abs(matrix - reference).max() < INTEGRALS_RELATIVE * np.abs(reference).max()
+    assert np.array_equal(matrix, matrix.T)
     applied = apply_metric(metric, basis, chain.numbers, chain.positions, c, n_threads=2)
     assert np.abs(applied - reference @ c).max() < 10 * FUSED_RELATIVE * np.abs(reference @ c).max()
 
@@ -59,6 +69,23 @@ def test_distant_atoms_act_as_multipoles(basis: DensityBasis, rng: np.random.Gen
     assert np.abs(matrix[:n, n:] - reference[:n, n:]).max() < 1e-13 * far.max()
     applied = apply_metric("coulomb", basis, numbers, positions, c)
     assert np.abs(applied - reference @ c).max() < FUSED_RELATIVE * np.abs(reference @ c).max()
+
+
+def test_gradients_of_distant_atoms_are_those_of_the_matrix(
+    instruction_set: str, basis: DensityBasis, rng: np.random.Generator
+) -> None:
+    """Thirteen atoms in a cube of 120 bohr: pairs near and far in every vector of them."""
+    numbers = rng.permutation([1] * 6 + [8] * 7)
+    positions = rng.uniform(-60.0, 60.0, size=(13, 3))
+    positions[1] = positions[0] + [0.0, 0.0, 2.0]
+    c = rng.normal(size=basis.n_functions(numbers))
+    fused = quadratic_form_with_gradients("coulomb", basis, numbers, positions, c, n_threads=2)
+    expected = metric_vjp("coulomb", basis, numbers, positions, np.outer(c, c))
+    for ours, theirs in (
+        (fused.positions, expected.positions),
+        (fused.exponents, expected.exponents),
+    ):
+        assert np.abs(ours - theirs).max() < 10 * FUSED_RELATIVE * np.abs(theirs).max()
 
 
 @metrics

@@ -48,6 +48,11 @@ struct RadialPairs {
 
 struct Species {
     std::vector<Group> groups;
+    std::vector<int> group_l, group_shells;  // degree and number of shells of each group
+    // Of each function: its place l² + … among the multipoles of all l, the moment of its shell, and
+    // (-1)^l times that.
+    std::vector<int> multipole;
+    std::vector<double> moment, signed_moment;
     int n_functions = 0;
     int n_shells = 0;
     int l_max = 0;
@@ -56,7 +61,7 @@ struct Species {
 // Pairs of the groups of two species, [g_a n_groups_b + g_b].
 struct SpeciesPair {
     std::vector<RadialPairs> groups;
-    double squared_reach = 0.0;  // R² beyond which every overlap is dropped
+    double squared_reach = 0.0;  // R² beyond every overlap_limit, or every coulomb_limit
 };
 
 // On one atom, functions of equal l and m of two primitives have the integral c (or q) times this.

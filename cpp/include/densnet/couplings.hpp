@@ -26,7 +26,7 @@ struct Coupling {
     // solid harmonics of R at index L² + L + M. No product has more than two harmonics of a degree.
     const int (*harmonic)[2];
     const double (*value)[2];
-    int n_entries;  // (n + 1)(2 l_a + 1)(2 l_b + 1), then zeros up to a multiple of 8
+    int n_entries;  // (n + 1)(2 l_a + 1)(2 l_b + 1), and 8 zeros after them
 
     // Overlap: f_k = c e^{-T} (-p)^k Σ_d overlap_radial[k][d] T^d, d ≤ n - k.
     // Coulomb, k < n: the same with q in the place of c and coulomb_radial, d ≤ n - k - 1;

@@ -41,6 +41,32 @@ struct BlockView {
     bool write_zeros;        // whether elements that vanish have to be written
 };
 
+// The interaction of all multipoles (l, m) of one atom, in rows, with the functions of another, in
+// columns, as if their moments were 1.
+struct InteractionView {
+    const double* table;           // G of the last k; 8 more readable at the end
+    const std::size_t (*offset)[kMaxL + 1];  // of the block of two degrees
+    int l_a;
+    int n_groups;
+    const int* l;                  // of each group
+    const int* n_shells;
+    double* out;                   // 8 more writeable at the end
+    std::ptrdiff_t out_stride;
+};
+
+// Rows of distant columns, out[i, j] = row_moment[i] column_moment[j] interaction[multipole[i], j].
+struct DistantRows {
+    int n_rows, n_columns;
+    const double* row_moment;
+    const double* column_moment;
+    const int* multipole;
+    const double* interaction;
+    std::ptrdiff_t stride;         // of the rows of `interaction`
+    double* out;
+    std::ptrdiff_t out_stride;
+    bool streamed;                 // past the caches
+};
+
 // One group of shells as the pair forms see it.
 struct FormGroup {
     int l;
@@ -74,7 +100,6 @@ struct FormChunk {
     const FormRadial* radial;           // [g_a n_groups_b + g_b]
     int n_functions_a, n_functions_b;
     bool coulomb;
-    bool distant;                        // Coulomb, and every pair of shells is a pair of multipoles
     bool gradients;
     double vectors[3][kMaxLanes];        // A - B; padded with copies of the last pair
     const double* c_a[kMaxLanes];
@@ -88,6 +113,19 @@ struct FormChunk {
     double* energy_of;
     double* slope_of;
     double* scratch;                     // form_scratch_size doubles
+};
+
+// Atom a with all before it, b < a, that are distant: potentials on the multipoles of both, added to
+// those of the others. Atoms ascend by l_max; every array of atoms has `stride` places, a multiple of 8.
+struct DistantRow {
+    int a;
+    const int* l_max;
+    const double* positions[3];
+    const double* squared_reach;  // R² beyond which atom b is distant from a
+    const double* multipoles;     // [l² + place of m][atom]
+    std::ptrdiff_t stride;
+    double* potentials;           // as the multipoles
+    double* gradients;            // of the energy, twice that of every pair: [axis][atom], or null
 };
 
 // One atom of an expansion on points.
@@ -115,8 +153,11 @@ struct VectorKernels {
     int lanes;
     // Solid harmonics up to l_max of `lanes` vectors; out[(l² + l + m) lanes + lane].
     void (*solid_harmonics)(int l_max, const double* x, const double* y, const double* z, double* out);
-    // G_k of one pair of degrees from those harmonics: out[lane stride + entry].
-    void (*couple)(const Coupling& coupling, const double* harmonics, double* out,
+    // The same of (2 l - 1)!! S_lm(R) / R^{2l+1}, for the interaction of multipoles.
+    void (*irregular_harmonics)(int l_max, const double* x, const double* y, const double* z,
+                                double* out);
+    // G_k of one pair of degrees from those harmonics, for k ≥ first_k: out[lane stride + entry].
+    void (*couple)(const Coupling& coupling, int first_k, const double* harmonics, double* out,
                    std::ptrdiff_t stride);
     void (*radial_overlap)(const RadialView& pairs, double squared_distance, double* f);
     void (*radial_coulomb)(const RadialView& pairs, double squared_distance, double far_factor,
@@ -128,6 +169,9 @@ struct VectorKernels {
     // Copy past the caches, or zeros if `in` is null.
     void (*stream_rows)(const double* in, std::ptrdiff_t in_stride, int n_rows, int n_columns,
                         double* out, std::ptrdiff_t out_stride);
+    void (*spread_multipoles)(const InteractionView& view);
+    void (*write_distant)(const DistantRows& rows);
+    void (*distant_row)(const DistantRow& row);
     void (*form)(const FormChunk& chunk);
     void (*density)(const PointsJob& job);
     void (*potential)(const PointsJob& job);

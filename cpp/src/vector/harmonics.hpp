@@ -37,9 +37,31 @@ static void solid_harmonics(int l_max, const double* xs, const double* ys, const
     for (int i = 0; i < (l_max + 1) * (l_max + 1); ++i) store(out + W * i, s[i]);
 }
 
-static void couple(const Coupling& coupling, const double* harmonics, double* out,
+// (2l - 1)!! S_lm(R) / R^{2l+1} from the S_lm of the direction and 1/R; powers vanish before they
+// overflow.
+DENSNET_INLINE void make_irregular(int l_max, V inverse, V* s) {
+    V factor = inverse;
+    for (int l = 0; l <= l_max; ++l) {
+        for (int i = l * l; i < (l + 1) * (l + 1); ++i) s[i] = s[i] * factor;
+        factor = factor * set1(2 * l + 1.0) * inverse;
+    }
+}
+
+static void irregular_harmonics(int l_max, const double* xs, const double* ys, const double* zs,
+                                double* out) {
+    const V x = load(xs), y = load(ys), z = load(zs);
+    const V inverse = set1(1.0) / sqrt(fma(x, x, fma(y, y, z * z)));
+    V s[(kMaxOrder + 1) * (kMaxOrder + 1)];
+    harmonics_at(l_max, x * inverse, y * inverse, z * inverse, set1(1.0), s);
+    make_irregular(l_max, inverse, s);
+    for (int i = 0; i < (l_max + 1) * (l_max + 1); ++i) store(out + W * i, s[i]);
+}
+
+static void couple(const Coupling& coupling, int first_k, const double* harmonics, double* out,
                    std::ptrdiff_t stride) {
-    for (int e = 0; e < coupling.n_entries; e += W) {
+    const int first = first_k * (2 * coupling.l_a + 1) * (2 * coupling.l_b + 1);
+    out -= first;
+    for (int e = first; e < coupling.n_entries; e += W) {
         V tile[W];
         for (int i = 0; i < W; ++i) {
             const int* harmonic = coupling.harmonic[e + i];

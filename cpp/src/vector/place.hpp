@@ -40,18 +40,18 @@ static void place_of(const BlockView& block) {
     const int padded = block_row_size(n_columns);
     double* tiles = block.scratch;                            // [k][m_a][padded]
     double* spread = tiles + (N + 1) * ma_count * padded;     // [k][padded]
-    for (int row = 0; row < (N + 1) * ma_count; ++row) {
-        V g[(MB + W - 1) / W];
-        for (int q = 0; q < MB; q += W) g[q / W] = load(block.g + row * MB + q);
-        double* tile = tiles + row * padded;
-        for (int j = 0; j < block.n_b; ++j) {
-            for (int q = 0; q < MB; q += W) store(tile + j * MB + q, g[q / W]);
-        }
+    // All k but, for Coulomb, the last one take part only in the columns that are near in the first
+    // row, which has most of them, and the rest of a vector there.
+    const int near_columns = block.near[0] * MB + W - 1;
+    const int few = COULOMB && near_columns < n_columns ? near_columns : n_columns;
+    const int first = COULOMB && block.near[0] == 0 ? N : 0;
+    for (int row = first * ma_count; row < (N + 1) * ma_count; ++row) {
+        tile<MB>(block.g + row * MB, row < N * ma_count ? few : n_columns, tiles + row * padded);
     }
     const int full = n_columns / W * W, rest = n_columns - full;
     for (int i = 0; i < block.n_a; ++i) {
         const int near = block.near[i] * MB;
-        for (int k = 0; k <= N; ++k) {
+        for (int k = first; k <= N; ++k) {
             const double* f = block.f + k * block.f_stride + i * block.n_b;
             double* target = spread + k * padded;
             if (COULOMB && k == N) {
@@ -150,31 +150,49 @@ static void transpose_block(const double* in, std::ptrdiff_t in_stride, int n_ro
     }
 }
 
-// Copy rows past the caches: a matrix that exceeds them would first be read to be overwritten. Zeros
-// if `in` is null. The lines at both ends of a row belong to neighbouring blocks as well and have to
-// be read; asked for some rows ahead, they cost next to nothing instead of half of the time.
+// Rows written past the caches: a matrix that exceeds them would first be read to be overwritten.
+// The lines at both ends of a row belong to neighbouring blocks as well and have to be read; asked for
+// some rows ahead, they cost next to nothing instead of half of the time.
 constexpr int kRowsAhead = 8;
 
+DENSNET_INLINE void prefetch_ends(const double* row, int n_columns) {
+    __builtin_prefetch(row, 1);
+    __builtin_prefetch(row + n_columns - 1, 1);
+}
+
+struct Copied {
+    const double* source;
+    DENSNET_MEMBER V operator()(int j) const { return load(source + j); }
+    DENSNET_MEMBER double at(int j) const { return source[j]; }
+};
+
+struct Zeros {
+    DENSNET_MEMBER V operator()(int) const { return set1(0.0); }
+    DENSNET_MEMBER double at(int) const { return 0.0; }
+};
+
+// target[j] = source(j). Masked writes at the ends would take half as long again as these.
+template <typename Source>
+DENSNET_INLINE void stream_row(const Source& source, int n, double* target) {
+    int j = 0;
+    for (; j < n && reinterpret_cast<std::size_t>(target + j) % sizeof(V) != 0; ++j) {
+        target[j] = source.at(j);
+    }
+    for (; j + W <= n; j += W) stream(target + j, source(j));
+    for (; j < n; ++j) target[j] = source.at(j);
+}
+
+// Copies, or zeros if `in` is null.
 static void stream_rows(const double* in, std::ptrdiff_t in_stride, int n_rows, int n_columns,
                         double* out, std::ptrdiff_t out_stride) {
     for (int i = 0; i < n_rows; ++i) {
-        const double* source = in == nullptr ? nullptr : in + i * in_stride;
         double* target = out + i * out_stride;
-        if (i + kRowsAhead < n_rows) {
-            const double* ahead = target + kRowsAhead * out_stride;
-            __builtin_prefetch(ahead, 1);
-            __builtin_prefetch(ahead + n_columns - 1, 1);
-        }
-        int j = 0;
-        for (; j < n_columns && reinterpret_cast<std::size_t>(target + j) % sizeof(V) != 0; ++j) {
-            target[j] = source == nullptr ? 0.0 : source[j];
-        }
-        if (source == nullptr) {
-            for (; j + W <= n_columns; j += W) stream(target + j, set1(0.0));
+        if (i + kRowsAhead < n_rows) prefetch_ends(target + kRowsAhead * out_stride, n_columns);
+        if (in == nullptr) {
+            stream_row(Zeros{}, n_columns, target);
         } else {
-            for (; j + W <= n_columns; j += W) stream(target + j, load(source + j));
+            stream_row(Copied{in + i * in_stride}, n_columns, target);
         }
-        for (; j < n_columns; ++j) target[j] = source == nullptr ? 0.0 : source[j];
     }
     stream_fence();
 }

@@ -8,6 +8,7 @@ namespace densnet {
 namespace DENSNET_NAMESPACE {
 
 #define DENSNET_INLINE static inline __attribute__((always_inline))
+#define DENSNET_MEMBER inline __attribute__((always_inline))
 
 constexpr int W = DENSNET_LANES;
 
@@ -43,12 +44,6 @@ DENSNET_INLINE V round(V x) {
     return _mm512_roundscale_pd(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
 }
 
-// c[k] = table[8 * row + k] lane by lane, row a vector of whole numbers.
-DENSNET_INLINE void gather8(const double* table, V row, V c[8]) {
-    const __m512i index = _mm512_slli_epi64(_mm512_cvtpd_epi64(row), 3);
-    for (int k = 0; k < 8; ++k) c[k] = _mm512_i64gather_pd(index, table + k, 8);
-}
-
 DENSNET_INLINE void transpose(V r[8]) {
     const V a0 = _mm512_unpacklo_pd(r[0], r[1]), a1 = _mm512_unpackhi_pd(r[0], r[1]);
     const V a2 = _mm512_unpacklo_pd(r[2], r[3]), a3 = _mm512_unpackhi_pd(r[2], r[3]);
@@ -68,6 +63,15 @@ DENSNET_INLINE void transpose(V r[8]) {
     r[7] = _mm512_shuffle_f64x2(b3, b7, 0xdd);
 }
 
+// c[k] = table[8 * row + k] lane by lane, row a vector of whole numbers. Whole rows and a transposition
+// take a third of the time of eight gathers.
+DENSNET_INLINE void gather8(const double* table, V row, V c[8]) {
+    alignas(64) long long index[8];
+    _mm512_store_epi64(index, _mm512_cvtpd_epi64(row));
+    for (int i = 0; i < 8; ++i) c[i] = load(table + 8 * index[i]);
+    transpose(c);
+}
+
 // Write each of n elements of f MB times: out[MB i + j] = f[i]. Up to 7 values past the end of f are
 // read, and up to 7 past the end of out written.
 template <int MB>
@@ -79,6 +83,22 @@ DENSNET_INLINE void repeat(const double* f, int n, double* out) {
                 (8 * q + 7) / MB, (8 * q + 6) / MB, (8 * q + 5) / MB, (8 * q + 4) / MB,
                 (8 * q + 3) / MB, (8 * q + 2) / MB, (8 * q + 1) / MB, (8 * q) / MB);
             store(out + MB * i + 8 * q, _mm512_permutexvar_pd(index, x));
+        }
+    }
+}
+
+// out[i] = g[i mod MB] for i < n. Up to 7 values past the end of g are read, and up to 7 past the end
+// of out written.
+template <int MB>
+DENSNET_INLINE void tile(const double* g, int n, double* out) {
+    const V low = load(g), high = load(g + (MB > 8 ? 8 : 0));
+    for (int i = 0; i < n; i += 8 * MB) {
+        for (int q = 0; q < MB && i + 8 * q < n; ++q) {
+            const __m512i index =
+                _mm512_set_epi64((8 * q + 7) % MB, (8 * q + 6) % MB, (8 * q + 5) % MB, (8 * q + 4) % MB,
+                                 (8 * q + 3) % MB, (8 * q + 2) % MB, (8 * q + 1) % MB, (8 * q) % MB);
+            store(out + i + 8 * q, MB > 8 ? _mm512_permutex2var_pd(low, index, high)
+                                          : _mm512_permutexvar_pd(index, low));
         }
     }
 }
@@ -196,6 +216,14 @@ DENSNET_INLINE void repeat(const double* f, int n, double* out) {
     for (int i = 0; i < n; ++i) {
         const V x = set1(f[i]);
         for (int q = 0; q < MB; q += W) store(out + MB * i + q, x);
+    }
+}
+template <int MB>
+DENSNET_INLINE void tile(const double* g, int n, double* out) {
+    V x[(MB + W - 1) / W];
+    for (int q = 0; q < MB; q += W) x[q / W] = load(g + q);
+    for (int i = 0; i < n; i += MB) {
+        for (int q = 0; q < MB; q += W) store(out + i + q, x[q / W]);
     }
 }
 
