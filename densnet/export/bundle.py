@@ -23,6 +23,9 @@ from densnet.export.sequence import Deployed
 from densnet.models import DensNet
 from densnet.nn.precision import set_precision
 
+# Length of the first step of a relaxation, bohr. The minimiser makes it 1 in its own variables; a
+# bohr would leave the training set.
+FIRST_STEP = 0.05
 # Displacements of the probes, bohr; about the amplitude of a C–H stretch at 300 K.
 PROBE_DISPLACEMENT = 0.08
 N_PROBES = 3
@@ -182,18 +185,18 @@ def relax(
     """
     start = positions - positions.mean(axis=0)
 
-    def energy_and_gradient(x: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        prediction = model.evaluate(numbers, x.reshape(-1, 3))
-        return float(prediction.energy[0]), -prediction.forces[0].reshape(-1)
+    def energy_and_gradient(steps: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        prediction = model.evaluate(numbers, start + FIRST_STEP * steps.reshape(-1, 3))
+        return float(prediction.energy[0]), -FIRST_STEP * prediction.forces[0].reshape(-1)
 
     found = minimize(
         energy_and_gradient,
-        start.reshape(-1),
+        np.zeros(start.size),
         jac=True,
         method="L-BFGS-B",
-        options={"maxiter": 500, "ftol": 1e-14, "gtol": 1e-6},
+        options={"maxiter": 500, "ftol": 1e-14, "gtol": 1e-6 * FIRST_STEP},
     )
-    relaxed = found.x.reshape(-1, 3)
+    relaxed = start + FIRST_STEP * found.x.reshape(-1, 3)
     before = np.linalg.norm(start[:, None] - start[None, :], axis=-1)
     after = np.linalg.norm(relaxed[:, None] - relaxed[None, :], axis=-1)
     if not np.abs(after - before).max() < 2.0:

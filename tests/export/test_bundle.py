@@ -208,3 +208,20 @@ def test_a_model_without_a_minimum_is_not_exported(ethanol):
     far = ethanol.template_positions * 2.0
     with pytest.raises(InputError, match="no minimum near"):
         bundle_module.relax(ethanol, ethanol.template_numbers, far)
+
+
+def test_a_relaxation_stays_near_its_start(ethanol):
+    """A first step of one bohr, the minimiser's own, may meet geometries that no model knows."""
+    rng = np.random.default_rng(4)
+    start = ethanol.template_positions + rng.normal(scale=0.05, size=(9, 3))
+    start -= start.mean(axis=0)
+    visited = []
+
+    class Watched:
+        def evaluate(self, numbers, positions):
+            visited.append(np.abs(positions - start).max())
+            return ethanol.evaluate(numbers, positions)
+
+    relaxed = bundle_module.relax(Watched(), ethanol.template_numbers, start)
+    assert np.abs(ethanol.evaluate(ethanol.template_numbers, relaxed).forces).max() < 1e-5
+    assert max(visited) < 0.4
