@@ -63,6 +63,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bands", metavar="NAME|CSV", help="measured band positions below the picture"
     )
+    parser.add_argument(
+        "--resolution",
+        type=float,
+        default=LINE_WIDTH_CM1,
+        metavar="CM-1",
+        help=f"width of the lines drawn (default {LINE_WIDTH_CM1:g})",
+    )
     parser.add_argument("--output", type=Path, metavar="DIR", help="write tables and picture here")
     add_json_option(parser)
 
@@ -74,10 +81,13 @@ def run(args: argparse.Namespace) -> int:
 
     from densnet.calculators.ase import DensNetCalculator
     from densnet.cli.cube import read_geometry
+    from densnet.errors import InputError
     from densnet.export.runtime import load_model
     from densnet.spectra.bands import load_bands
     from densnet.spectra.mode_matching import compare_modes
 
+    if args.resolution <= 0.0:
+        raise InputError(f"--resolution must be positive, got {args.resolution:g}")
     table_of_bands = load_bands(args.bands) if args.bands else None
     model = load_model(args.model, dtype="float64")
     given = None if args.geometry is None else read_geometry(args.geometry)
@@ -120,7 +130,9 @@ def run(args: argparse.Namespace) -> int:
     else:
         console.print(mode_table(model.name, modes))
     if args.output is not None:
-        picture = draw(args.output, model.name, modes, reference_modes, table_of_bands)
+        picture = draw(
+            args.output, model.name, modes, reference_modes, table_of_bands, args.resolution
+        )
         write_json(args.output / "harmonic.json", report)
         console.print(f"picture: {picture}")
     write_json(args.json, report)
@@ -296,6 +308,7 @@ def draw(
     modes: "HarmonicModes",
     reference: "HarmonicModes | None",
     bands: "BandTable | None",
+    width_cm1: float,
 ) -> Path:
     """Line spectra of both, the measured bands below."""
     from densnet.cli.spectrum_pictures import Y_LABELS, measurement_to_draw
@@ -307,7 +320,7 @@ def draw(
     found = [("model", modes)] + ([] if reference is None else [("DFT", reference)])
     lines = []
     for label, of in found:
-        spectrum = harmonic_spectrum(of, LINE_WIDTH_CM1)
+        spectrum = harmonic_spectrum(of, width_cm1)
         save_csv(spectrum, folder / f"harmonic-{label.lower()}.csv")
         lines.append(Line(f"{label}, harmonic", spectrum.wavenumber_cm1, spectrum.intensity))
     return plot_spectrum(
@@ -317,5 +330,5 @@ def draw(
         range_cm1=(100.0, 4000.0),
         measurement=measurement_to_draw(bands, None),
         title=title,
-        note=f"lines of {LINE_WIDTH_CM1:g} cm⁻¹; no factor on the wavenumbers",
+        note=f"lines of {width_cm1:g} cm⁻¹; no factor on the wavenumbers",
     )
