@@ -67,6 +67,7 @@ def relax(
     """
     relaxed = atoms.copy()
     relaxed.calc = atoms.calc
+    relaxed.set_constraint(InternalForces())
     optimizer = BFGS(relaxed, logfile=None)
     force = np.inf
     for _ in optimizer.irun(fmax=largest_force * FORCE_AU, steps=max_steps):
@@ -77,7 +78,36 @@ def relax(
             f"no minimum after {max_steps} steps: the largest force is {force:.1e} hartree/bohr, "
             f"asked for {largest_force:.1e}; start from a better geometry"
         )
+    relaxed.set_constraint()
     return relaxed
+
+
+class InternalForces:
+    """Constraint of ASE: forces without the net force and torque that integration on a grid leaves.
+
+    They are as large as the threshold of a careful relaxation. The molecule would drift after them,
+    and what the optimiser learns of the Hessian with it.
+    """
+
+    def adjust_positions(self, atoms: Atoms, positions: Array) -> None:
+        """Any step is allowed."""
+
+    def adjust_forces(self, atoms: Atoms, forces: Array) -> None:
+        """Take out translation and rotation, in place; forces (n_atoms, 3)."""
+        arms = atoms.positions - atoms.positions.mean(axis=0)
+        forces -= forces.mean(axis=0)
+        inertia = (arms**2).sum() * np.eye(3) - arms.T @ arms
+        # A linear molecule has no inertia about its axis, and no torque either.
+        turn = np.linalg.pinv(inertia, rcond=1e-10) @ np.cross(arms, forces).sum(axis=0)
+        forces -= np.cross(turn, arms)
+
+    def get_removed_dof(self, atoms: Atoms) -> int:
+        """Degrees of freedom that are held."""
+        return 6
+
+    def copy(self) -> "InternalForces":
+        """Itself: it has no state."""
+        return self
 
 
 def differentiate(

@@ -31,10 +31,28 @@ def ethanol():
     return relax(atoms)
 
 
+class OnAGrid(DensNetCalculator):
+    """The model with the net force and torque that a reference on a grid has."""
+
+    def calculate(self, *args, **kwargs):
+        super().calculate(*args, **kwargs)
+        arms = self.atoms.positions - self.atoms.positions.mean(axis=0)
+        self.results["forces"] += [4e-3, 0.0, -2e-3] + np.cross([0.0, 2e-3, 1e-3], arms)
+
+
 def modes_of(atoms, derivatives):
     masses = standard_masses(atoms.get_chemical_symbols())
     hessian = 0.5 * (derivatives.hessian + derivatives.hessian.T)
     return harmonic_modes(hessian, masses, derivatives.positions, derivatives.polar_tensors)
+
+
+def test_a_net_force_and_torque_do_not_move_a_minimum(ethanol):
+    start = ethanol.copy()
+    start.positions += np.random.default_rng(5).normal(scale=0.03, size=start.positions.shape)
+    start.calc = OnAGrid(ethanol.calc.model)
+    found = relax(start, max_steps=100)
+    np.testing.assert_allclose(found.get_all_distances(), ethanol.get_all_distances(), atol=5e-4)
+    assert not found.constraints
 
 
 def test_the_hessian_of_a_minimum_is_symmetric_and_moves_rigidly_for_nothing(ethanol):
