@@ -11,6 +11,7 @@ from ase.optimize import BFGS
 from numpy.typing import NDArray
 
 from densnet.errors import SimulationError
+from densnet.spectra.eckart import remove_rigid_motion
 from densnet.units import BOHR_ANGSTROM, HARTREE_EV
 
 Array = NDArray[np.float64]
@@ -94,12 +95,8 @@ class InternalForces:
 
     def adjust_forces(self, atoms: Atoms, forces: Array) -> None:
         """Take out translation and rotation, in place; forces (n_atoms, 3)."""
-        arms = atoms.positions - atoms.positions.mean(axis=0)
-        forces -= forces.mean(axis=0)
-        inertia = (arms**2).sum() * np.eye(3) - arms.T @ arms
-        # A linear molecule has no inertia about its axis, and no torque either.
-        turn = np.linalg.pinv(inertia, rcond=1e-10) @ np.cross(arms, forces).sum(axis=0)
-        forces -= np.cross(turn, arms)
+        same_weights = np.ones(len(atoms))
+        forces[:] = remove_rigid_motion(atoms.positions[None], forces[None], same_weights)[0]
 
     def get_removed_dof(self, atoms: Atoms) -> int:
         """Degrees of freedom that are held."""

@@ -4,12 +4,10 @@ Dynamics with a potential that is not the reference visits what that potential b
 frames, once labelled, correct it there. Beads reach bonds that classical dynamics does not.
 """
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from glob import glob
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 from ase.data import chemical_symbols
@@ -17,11 +15,9 @@ from numpy.typing import NDArray
 
 from densnet.errors import DataError, InputError
 from densnet.reference.sampling import Group, Sample
+from densnet.spectra.explicit_files import group_beads
 from densnet.spectra.ipi_xyz import load_xyz
 from densnet.spectra.series import Rows
-
-# run.pos_07.xyz: the number of the bead.
-BEAD_NUMBER: Final = re.compile(r"_\d+(?=\.xyz$)")
 
 
 def draw_group(group: Group, numbers: NDArray[np.int64]) -> Sample:
@@ -60,11 +56,11 @@ def draw_group(group: Group, numbers: NDArray[np.int64]) -> Sample:
                 f"{where}: {file} has atoms {' '.join(bead.symbols)}, the geometry has "
                 f"{' '.join(expected)}: the order must agree too"
             )
-    rows = [bead.rows for bead in beads]
+    rows = {file: bead.rows for file, bead in zip(files, beads, strict=True)}
     if group.spread != 1.0:
-        rows = spread_beads(files, rows, group.spread, where)
-    frames = np.concatenate([row.values for row in rows])
-    trajectory = np.repeat(np.arange(len(rows)), [len(row.values) for row in rows])
+        rows = spread_beads(rows, group.spread, where)
+    frames = np.concatenate([rows[file].values for file in files])
+    trajectory = np.repeat(np.arange(len(files)), [len(rows[file].values) for file in files])
     if len(frames) < group.n_frames:
         raise InputError(
             f"{where}: {len(files)} files hold {len(frames)} frames, n_frames is {group.n_frames}"
@@ -82,10 +78,8 @@ def draw_group(group: Group, numbers: NDArray[np.int64]) -> Sample:
     )
 
 
-def spread_beads(
-    files: Sequence[Path], rows: Sequence[Rows], factor: float, where: str
-) -> list[Rows]:
-    """Multiply the distances of beads from their centroid; files of one replica differ in ``_07``.
+def spread_beads(rows: Mapping[Path, Rows], factor: float, where: str) -> dict[Path, Rows]:
+    """Multiply the distances of the beads of every replica from their centroid.
 
     Raises
     ------
@@ -94,18 +88,16 @@ def spread_beads(
     DataError
         If the files of a replica hold different steps.
     """
-    replicas: dict[str, list[int]] = {}
-    for number, file in enumerate(files):
-        replicas.setdefault(str(file.with_name(BEAD_NUMBER.sub("", file.name))), []).append(number)
-    spread = list(rows)
-    for name, members in replicas.items():
-        if len(members) < 2:
-            raise InputError(f"{where}: {name} has one file; spread needs all beads of a replica")
-        steps = rows[members[0]].steps
-        if any(not np.array_equal(rows[member].steps, steps) for member in members):
-            raise DataError(f"{where}: the beads of {name} have different steps")
-        centroid = np.mean([rows[member].values for member in members], axis=0)
-        for member in members:
-            values = centroid + factor * (rows[member].values - centroid)
-            spread[member] = replace(rows[member], values=values)
+    spread: dict[Path, Rows] = {}
+    for replica in group_beads(list(rows)):
+        if len(replica) < 2:
+            raise InputError(
+                f"{where}: {replica[0]} has no other beads; spread needs all beads of a replica"
+            )
+        if any(not np.array_equal(rows[b].steps, rows[replica[0]].steps) for b in replica):
+            raise DataError(f"{where}: the beads of {replica[0]} have different steps")
+        centroid = np.mean([rows[bead].values for bead in replica], axis=0)
+        for bead in replica:
+            values = centroid + factor * (rows[bead].values - centroid)
+            spread[bead] = replace(rows[bead], values=values)
     return spread

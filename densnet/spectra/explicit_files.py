@@ -43,7 +43,7 @@ def group_files(
         If the quantities have different numbers of segments, or of beads in a segment.
     """
     grouped = {
-        quantity: [[path] for path in paths] if independent else _by_stem(paths)
+        quantity: [[path] for path in paths] if independent else group_beads(paths)
         for quantity, paths in files.items()
         if paths
     }
@@ -67,7 +67,8 @@ def group_files(
     ]
 
 
-def _by_stem(paths: Sequence[Path]) -> list[list[Path]]:
+def group_beads(paths: Sequence[Path]) -> list[list[Path]]:
+    """Put files together that differ only in the number of the bead, each group in its order."""
     stems: dict[str, list[Path]] = {}
     for path in paths:
         bead = BEAD.match(path.name)

@@ -105,7 +105,8 @@ class TrainingConfig:
         no epochs leaves what it would have trained as it was.
     train_tag, validation_tag : str
     n_train : int or None
-        Use only the first so many training frames (for learning curves); None: all.
+        Use only so many training frames of each file, drawn at random (for learning curves); None:
+        all.
     cutoff_bohr : float
     n_radial, n_contracted : int
     density_map, energy_functional

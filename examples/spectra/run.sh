@@ -3,10 +3,11 @@
 #
 #   bash run.sh MODEL [FOLDER]        e.g. bash run.sh ethanol runs/ethanol
 #
-# Started again after an interruption it goes on. PROCESSES=2 cores are used; DFT=no leaves the
-# harmonic modes of the reference out (some minutes of a core); QUANTUM=no leaves TRPMD out, and
+# Started again after an interruption it goes on. PROCESSES=2 cores are used. DFT=no leaves the
+# harmonic modes of the reference out (some minutes of a core); QUANTUM=no leaves TRPMD out.
 # CONFORMERS="a.xyz b.xyz" names starting structures of the harmonic spectra (default: the model's).
-# MEASURED="--compare x.jdx --null y.jdx" adds scores against a measured spectrum.
+# MEASURED="--compare x.jdx --null y.jdx" adds scores against a measured spectrum. REPLICAS=16,
+# STEPS=40000 and QUANTUM_STEPS=4000 may be less for a trial (4000 steps resolve 20 cm-1).
 set -euo pipefail
 model=$1
 folder=${2:-runs/$model}
@@ -29,15 +30,15 @@ for structure in ${CONFORMERS:-template}; do
     reference=(--dft)
     [ "${DFT:-yes}" = yes ] || reference=()
     densnet harmonic "$model" "${geometry[@]}" "${reference[@]}" --no-raman \
-        --output "$folder/harmonic-$name" --json "$folder/harmonic-$name.json"
+        --resolution 40 --output "$folder/harmonic-$name" --json "$folder/harmonic-$name.json"
     overlays+=("harmonic ($name)=$folder/harmonic-$name/harmonic-model.csv")
 done
 
-run classical --ensemble nve --temperature 300 --replicas 16 --steps 40000 --dipole-stride 4 \
-    --position-stride 4 --seed 1
+run classical --ensemble nve --temperature 300 --replicas "${REPLICAS:-16}" \
+    --steps "${STEPS:-40000}" --dipole-stride 4 --position-stride 4 --seed 1
 if [ "${QUANTUM:-yes}" = yes ]; then
-    run quantum --ensemble trpmd --beads 32 --temperature 300 --replicas 16 --steps 4000 \
-        --dipole-stride 4 --position-stride 0 --seed 2
+    run quantum --ensemble trpmd --beads 32 --temperature 300 --replicas "${REPLICAS:-16}" \
+        --steps "${QUANTUM_STEPS:-4000}" --dipole-stride 4 --position-stride 0 --seed 2
     densnet spectrum "$folder/quantum" --ir --resolution 20 --output "$folder/spectrum-quantum" \
         --json "$folder/quantum.json" ${MEASURED:-}
     overlays=("quantum nuclei=$folder/spectrum-quantum/ir.csv" "${overlays[@]}")

@@ -133,20 +133,24 @@ def test_a_signal_to_the_parent_alone_ends_its_workers(
     # Frames that take minutes: no worker ends because it has nothing to do.
     write_config(run_folder, {**LEVEL, "basis": "aug-cc-pvqz", "grid_level": 9})
     process = start(run_folder, "--workers", "1")
-    deadline = time.monotonic() + 60.0
-    workers: list[int] = []
-    while not workers:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        workers = worker_processes(process.pid)
+    workers = workers_once_started(process)
     time.sleep(2.0)
     os.kill(process.pid, number)
     code, _, err = finish(process)
     assert code == (-number if number == signal.SIGKILL else 128 + number)
     assert "Traceback" not in err
+    deadline = time.monotonic() + 60.0
     while any(Path(f"/proc/{worker}").exists() for worker in workers):
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def workers_once_started(process: subprocess.Popen) -> list[int]:
+    deadline = time.monotonic() + 60.0
+    while not (workers := worker_processes(process.pid)):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+    return workers
 
 
 def worker_processes(parent: int) -> list[int]:
@@ -165,12 +169,7 @@ def worker_processes(parent: int) -> list[int]:
 
 def test_a_killed_worker_is_reported_and_the_run_can_go_on(run_folder: Path) -> None:
     process = start(run_folder, "--workers", "1")
-    deadline = time.monotonic() + 60.0
-    workers: list[int] = []
-    while not workers:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        workers = worker_processes(process.pid)
+    workers = workers_once_started(process)
     os.kill(workers[0], signal.SIGKILL)
     code, _, err = finish(process)
     assert code == 2

@@ -113,7 +113,11 @@ def test_spread_moves_the_beads_away_from_their_centroid(tmp_path: Path) -> None
         ("HOH", {}, "has atoms H O H, the geometry has O H H"),
         ("OHH", {"n_frames": 7}, "2 files hold 6 frames, n_frames is 7"),
         ("OHH", {"trajectories": "absent_*.xyz"}, "no such file"),
-        ("OHH", {"trajectories": "r00.pos_1.xyz", "spread": 2.0, "n_frames": 1}, "has one file"),
+        (
+            "OHH",
+            {"trajectories": "r00.pos_1.xyz", "spread": 2.0, "n_frames": 1},
+            "has no other beads",
+        ),
         ("OHH", {"spread": 0.0}, "spread must be positive"),
     ],
 )
