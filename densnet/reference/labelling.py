@@ -28,6 +28,7 @@ import densnet
 from densnet.data.store import Frames
 from densnet.data.writer import FrameWriter
 from densnet.errors import ConvergenceError, InputError, SimulationError
+from densnet.reference.kept_labels import check_kept, kept_values
 from densnet.reference.level import Level
 from densnet.reference.scf import Calculator
 from densnet.structure import Structure
@@ -78,6 +79,7 @@ def label_frames(
     *,
     n_workers: int,
     charge: int = 0,
+    keep: tuple[str, ...] = (),
     retry_failed: bool = False,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Progress:
@@ -93,6 +95,8 @@ def label_frames(
         Processes or MPI ranks; see :func:`process_executor` and :func:`mpi_executor`.
     n_workers : int
         How many of them; twice as many frames are kept waiting for them.
+    keep : tuple of str
+        Columns of `frames` (energy, forces, dipole) that take the place of what is computed.
     retry_failed : bool
         Compute frames again that are recorded as failed.
 
@@ -100,7 +104,10 @@ def label_frames(
     ------
     SimulationError
         If a worker process dies. What was finished is in the file; start again to go on.
+    DataError
+        If what is to be kept is absent, or is far from what is computed.
     """
+    check_kept(frames, keep)
     jobs = pending_jobs(frames, writer, level, charge, retry_failed)
     total = len(frames)
     failed = 0 if retry_failed else len(writer.failures)
@@ -114,7 +121,9 @@ def label_frames(
             writer.record_failure(outcome.frame, str(outcome.failure))
         else:
             cpu_seconds += float(str(outcome.values["cpu_seconds"]))
-            writer.append({**carried_columns(frames, row_of[outcome.frame]), **outcome.values})
+            row = row_of[outcome.frame]
+            kept = kept_values(frames, row, keep, outcome.values)
+            writer.append({**carried_columns(frames, row), **outcome.values, **kept})
         done += 1
         on_progress(Progress(done, total, failed, cpu_seconds))
     return Progress(done, total, failed, cpu_seconds)
@@ -181,9 +190,9 @@ def carried_columns(frames: Frames, row: int) -> dict[str, object]:
     return values
 
 
-def level_attributes(level: Level, charge: int) -> dict[str, object]:
+def level_attributes(level: Level, charge: int, keep: tuple[str, ...] = ()) -> dict[str, object]:
     """Attributes that every frame of a labelled file shares."""
-    return {"level": level.identity(), "charge": charge}
+    return {"level": level.identity(), "charge": charge, "kept": list(keep)}
 
 
 def provenance_of(frames: Frames) -> dict[str, object]:

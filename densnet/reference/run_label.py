@@ -58,6 +58,9 @@ class LabelConfig:
         Adds polarizability and field response, also to frames labelled before.
     imports : tuple of Import
         Labels made elsewhere.
+    keep : tuple of str
+        Labels that come with the frames (energy, forces, dipole) and stay as they are, checked
+        against what is computed: for published sets.
     """
 
     frames: Path
@@ -67,6 +70,7 @@ class LabelConfig:
     fit: Fit | None = None
     response: Response | None = None
     imports: tuple[Import, ...] = ()
+    keep: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,7 @@ def run_label(
     check_charge(frames, config.charge)
     check_level(Structure(frames.numbers, frames.positions[0], charge=config.charge), config.level)
     config.output.parent.mkdir(parents=True, exist_ok=True)
-    attributes = level_attributes(config.level, config.charge)
+    attributes = level_attributes(config.level, config.charge, config.keep)
     imported = 0
     with FrameWriter(
         config.output, frames.numbers, attributes, provenance=provenance_of(frames)
@@ -124,6 +128,7 @@ def run_label(
             config.level,
             n_workers=n_workers,
             charge=config.charge,
+            keep=config.keep,
             retry_failed=retry_failed,
             on_progress=on_label,
         )
