@@ -376,7 +376,7 @@ def keep_freed_memory() -> None:
     """Let the C library keep what is freed, for the next call.
 
     By default glibc returns the arrays of a batch to the system after every call and gets them back
-    page by page: a third of the time of 32 structures in TorchScript. Other libraries than glibc
+    page by page: a fifth of the time of 32 structures in TorchScript. Other libraries than glibc
     are left as they are.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
