@@ -20,6 +20,7 @@ from rich.progress import (
 
 from densnet.cli.output import add_json_option, write_json
 from densnet.errors import InputError
+from densnet.export.contents import name_from_anywhere
 from densnet.simulate import run as simulate
 from densnet.simulate.bundle import load_molecule
 from densnet.simulate.ensembles import ENSEMBLES, find_ensemble
@@ -131,10 +132,7 @@ def settings_from(args: argparse.Namespace) -> Settings:
     if args.model is None:
         raise InputError("which model? give its name (ethanol) or the path of a bundle")
     ensemble = find_ensemble(args.ensemble)
-    model, *committee = (
-        str(Path(name).resolve()) if Path(name).exists() else name
-        for name in (args.model, *args.committee)
-    )
+    model, *committee = map(name_from_anywhere, (args.model, *args.committee))
     return Settings(
         model=model,
         committee=tuple(committee),

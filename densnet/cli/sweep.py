@@ -88,14 +88,14 @@ def run(args: argparse.Namespace) -> int:
 def sweep_settings(args: argparse.Namespace) -> "SweepSettings":
     """Settings of the YAML file, if one is given, overridden by the command line."""
     from densnet.configuration import load_yaml
+    from densnet.export.contents import name_from_anywhere
     from densnet.simulate.sweep import SweepSettings
 
     if args.model.endswith((".yaml", ".yml")):
         sweep = load_yaml(Path(args.model), SweepSettings)
     else:
         sweep = SweepSettings(model=args.model)
-    if Path(sweep.model).exists():
-        sweep = replace(sweep, model=str(Path(sweep.model).resolve()))
+    sweep = replace(sweep, model=name_from_anywhere(sweep.model))
     given = {
         "thermostats": _split(args.thermostat),
         "taus_fs": _numbers(args.tau_fs, "--tau-fs"),

@@ -28,7 +28,7 @@ def find_bundle(name_or_path: str | Path) -> Path:
     InputError
         If there is neither.
     """
-    shipped = Path(str(resources.files("densnet.export"))) / "bundles"
+    shipped = shipped_folder()
     for candidate in (
         shipped / str(name_or_path),
         shipped / f"{name_or_path}.zip",
@@ -43,9 +43,26 @@ def find_bundle(name_or_path: str | Path) -> Path:
     )
 
 
+def name_from_anywhere(name_or_path: str) -> str:
+    """Return the name of a shipped bundle as it is, the path of any other made absolute.
+
+    Raises
+    ------
+    InputError
+        If there is neither.
+    """
+    place = find_bundle(name_or_path)
+    return name_or_path if place.parent == shipped_folder() else str(place.resolve())
+
+
+def shipped_folder() -> Path:
+    """Return where the bundles of the package lie."""
+    return Path(str(resources.files("densnet.export"))) / "bundles"
+
+
 def shipped_bundles() -> tuple[str, ...]:
     """Return the names of the models that come with the package."""
-    folder = Path(str(resources.files("densnet.export"))) / "bundles"
+    folder = shipped_folder()
     if not folder.is_dir():
         return ()
     return tuple(

@@ -24,10 +24,22 @@ def test_an_ensemble_brings_its_own_beads_and_step() -> None:
     assert md.settings_from(parse("ethanol")).ensemble == "nve"
 
 
-def test_a_bundle_of_the_users_is_found_from_any_folder(tmp_path: Path) -> None:
+def test_a_bundle_of_the_users_is_found_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     bundle = tmp_path / "mine"
     bundle.mkdir()
-    assert md.settings_from(parse(str(bundle))).model == str(bundle.resolve())
+    (bundle / "manifest.json").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    assert md.settings_from(parse("mine")).model == str(bundle.resolve())
+
+
+def test_a_folder_of_the_same_name_does_not_hide_a_shipped_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ethanol").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert md.settings_from(parse("ethanol")).model == "ethanol"
 
 
 def test_a_model_has_to_be_named() -> None:
