@@ -23,8 +23,8 @@ checkpoint.pt, history.json and learning_curve.png into the output folder while 
 model.ckpt at the end. A killed training goes on, from its last checkpoint and to the same result,
 when the same command is started again. A folder in which a training is alive refuses a second one.
 
-With `initial_model`, a model.ckpt or a bundle, the training goes on from its networks: all of them,
-or those named in `initial_networks`. Weights keep the units they were learned in (whitening,
+With `initial_model` (a model.ckpt, a bundle, or the name of a shipped model) the training goes on from
+its networks: all of them, or those named in `initial_networks`. Weights keep the units they were learned in (whitening,
 reference energies); elements, density basis and sizes must be the same. Stages of no epochs are
 left out, so that e.g. only the joint one runs, on more frames.
 
@@ -138,18 +138,21 @@ def is_response_alone(path: Path) -> bool:
 
 
 def load_networks(path: Path) -> "tuple[DensNet, DensityBasis]":
-    """Read networks from a model.ckpt or from a bundle."""
+    """Read networks from a model.ckpt, a bundle, or a shipped model of that name."""
     import zipfile
 
     from densnet.errors import InputError
-    from densnet.export.contents import MANIFEST
+    from densnet.export.contents import MANIFEST, shipped_bundles
     from densnet.export.rebuild import rebuild_model
     from densnet.models.io import model_from_dict
     from densnet.training.checkpoint import load_checkpoint
 
     if not path.exists():
+        if path.name in shipped_bundles():
+            return rebuild_model(path.name)
         raise InputError(
-            f"initial_model: {path} does not exist; give a model.ckpt of densnet train, or a bundle"
+            f"initial_model: {path} does not exist; give a model.ckpt of densnet train, a bundle, or "
+            f"the name of a shipped model ({', '.join(shipped_bundles())})"
         )
     # torch writes its checkpoints as zip files too; only a bundle has a manifest.
     zipped = path.is_file() and zipfile.is_zipfile(path)

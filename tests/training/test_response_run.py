@@ -208,7 +208,7 @@ def test_a_training_file_without_data_or_model_says_so(tmp_path, capsys):
 def test_networks_are_read_from_a_checkpoint_and_from_a_bundle(shipped, tmp_path):
     path = tmp_path / "model.ckpt"
     save_checkpoint(path, model_to_dict(*shipped))
-    for source in (path, find_bundle("ethanol")):
+    for source in (path, find_bundle("ethanol"), tmp_path / "ethanol"):
         model, basis = load_networks(source)
         assert basis.sha256 == shipped[1].sha256
         for name, value in shipped[0].state_dict().items():
