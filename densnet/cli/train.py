@@ -23,10 +23,10 @@ checkpoint.pt, history.json and learning_curve.png into the output folder while 
 model.ckpt at the end. A killed training goes on, from its last checkpoint and to the same result,
 when the same command is started again. A folder in which a training is alive refuses a second one.
 
-With `initial_model` (a model.ckpt, a bundle, or the name of a shipped model) the training goes on from
-its networks: all of them, or those named in `initial_networks`. Weights keep the units they were learned in (whitening,
-reference energies); elements, density basis and sizes must be the same. Stages of no epochs are
-left out, so that e.g. only the joint one runs, on more frames.
+With `initial_model` (a model.ckpt, a bundle, or the name of a shipped model) the training goes on
+from its networks: all of them, or those named in `initial_networks`. Weights keep the units they
+were learned in (whitening, reference energies); elements, density basis and sizes must be the same.
+Stages of no epochs are left out, so that e.g. only the joint one runs, on more frames.
 
 A section `response` adds a fourth stage: a response map, for polarizabilities, on top of the frozen
 networks. A file with `initial_model`, `output` and `response` alone trains only that, from scratch,
@@ -151,8 +151,8 @@ def load_networks(path: Path) -> "tuple[DensNet, DensityBasis]":
         if path.name in shipped_bundles():
             return rebuild_model(path.name)
         raise InputError(
-            f"initial_model: {path} does not exist; give a model.ckpt of densnet train, a bundle, or "
-            f"the name of a shipped model ({', '.join(shipped_bundles())})"
+            f"initial_model: {path} does not exist; give a model.ckpt of densnet train, a bundle, "
+            f"or the name of a shipped model ({', '.join(shipped_bundles())})"
         )
     # torch writes its checkpoints as zip files too; only a bundle has a manifest.
     zipped = path.is_file() and zipfile.is_zipfile(path)
