@@ -20,7 +20,7 @@ KERNEL_SOURCES := $(shell find cpp -name '*.cpp' -o -name '*.hpp' -o -name '*.h'
 # One thread a process: for small molecules more of them are slower (README, "Threads").
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help run test lint bench asan asan-bindings clean
+.PHONY: help run test lint bench asan asan-bindings tsan clean
 
 help:
 	@echo "make run    set up, then ethanol dynamics through i-PI with the shipped model, then its IR spectrum"
@@ -28,6 +28,7 @@ help:
 	@echo "make lint   set up, then ruff (format and rules) and mypy"
 	@echo "make bench  set up, then the benchmarks"
 	@echo "make asan   the C++ libraries' own checks under the address and undefined-behaviour sanitizers"
+	@echo "make tsan   the kernel's own checks under the thread sanitizer"
 	@echo "make asan-bindings  tests of the integrals with a sanitized kernel"
 	@echo "make clean  remove the environment, builds and caches (runs/ stays)"
 
@@ -64,6 +65,20 @@ build/asan/exercise: $(patsubst %.cpp,build/asan/%.o,$(ASAN_KERNEL))
 
 build/asan/exercise_engine: $(patsubst %.cpp,build/asan/%.o,$(ASAN_ENGINE))
 	$(CXX) $(ASAN_FLAGS) $^ -o $@ -lpthread
+
+# The sanitizer refuses threads in a forked process unless told otherwise.
+TSAN_FLAGS := -std=c++17 -O1 -g -fsanitize=thread -fPIC -Icpp/include
+
+tsan:
+	@$(MAKE) --no-print-directory -j2 build/tsan/exercise
+	TSAN_OPTIONS=die_after_fork=0 build/tsan/exercise
+
+build/tsan/exercise: $(patsubst %.cpp,build/tsan/%.o,$(ASAN_KERNEL))
+	$(CXX) $(TSAN_FLAGS) $^ -o $@ -lpthread
+
+build/tsan/%.o: %.cpp $(KERNEL_SOURCES)
+	@mkdir -p $(dir $@)
+	$(CXX) $(TSAN_FLAGS) -c $< -o $@
 
 # The same for the bindings: the tests of the integrals with a sanitized extension. Python itself is
 # not instrumented, so the sanitizer comes first by LD_PRELOAD, and leaks of Python are not looked for.

@@ -49,6 +49,9 @@ DistantField::DistantField(const Structures& structures, const double* coefficie
 void DistantField::compute(int n_threads, bool gradients) {
     const VectorKernels& kernels = vector_kernels();
     const std::size_t n_atoms = structures_.n_atoms;
+    // 50 ns and more for a pair of atoms
+    n_threads = worthwhile_threads(
+        n_threads, 25.0 * static_cast<double>(structures_.n_batch * n_atoms) * static_cast<double>(n_atoms));
     std::vector<Totals> totals(n_threads);
     totals[0].potentials.assign(structures_.n_batch * multipole_size(), 0.0);
     totals[0].gradients.assign(gradients ? structures_.n_batch * 3 * stride_ : 0, 0.0);

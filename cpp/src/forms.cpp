@@ -47,9 +47,9 @@ public:
 
     void run(double* applied, double* by_position, double* by_exponent) {
         collect_pairs();
-        std::vector<Totals> totals(n_threads_);
+        std::vector<Totals> totals(worthwhile_threads(n_threads_, chunk_nanoseconds()));
         const std::size_t n_items = chunks_.size();
-        parallel_for(n_items, n_threads_, [&](std::size_t item, int thread) {
+        parallel_for(n_items, static_cast<int>(totals.size()), [&](std::size_t item, int thread) {
             prepare(totals[thread]);
             run_chunk(chunks_[item], totals[thread]);
         });
@@ -129,6 +129,15 @@ private:
                                    static_cast<int>(k % n_species)});
             }
         }
+    }
+
+    // 0.7 ns and more for two functions of a vector of pairs.
+    double chunk_nanoseconds() const {
+        double total = 0.0;
+        for (const Chunk& chunk : chunks_) {
+            total += 0.7 * views_[chunk.species_a].n_functions * views_[chunk.species_b].n_functions;
+        }
+        return total;
     }
 
     void run_chunk(const Chunk& chunk, Totals& totals) const {

@@ -39,6 +39,9 @@ BlockScratch& thread_scratch() {
     return scratch;
 }
 
+// The least time that an element takes: overlaps of ethanol in a large basis, from caches.
+constexpr double kElementNanoseconds = 0.3;
+
 // A result beyond this many bytes does not stay in the caches.
 constexpr std::size_t kStreamedBytes = std::size_t{16} << 20;
 
@@ -103,20 +106,21 @@ public:
     }
 
     void run(int n_threads) {
-        const std::size_t n_atom_rows = structures_.n_batch * n_atoms_;
-        if (streamed_) {
-            parallel_for(tile_rows_.size() - 1, n_threads, [&](std::size_t item, int) {
-                stream_tiles(tile_rows_[item], tile_rows_[item + 1]);
-            });
-        } else {
-            const std::size_t n_chunks = (pairs_.size() + lanes() - 1) / lanes();
-            parallel_for(n_chunks, n_threads, [&](std::size_t item, int) {
-                write_chunk(item * lanes(), std::min(lanes(), pairs_.size() - item * lanes()));
-            });
-        }
-        parallel_for(n_atom_rows, n_threads, [&](std::size_t item, int) {
-            finish_rows(item / n_atoms_, item % n_atoms_);
-        });
+        const std::size_t n_parts =
+            streamed_ ? tile_rows_.size() - 1 : (pairs_.size() + lanes() - 1) / lanes();
+        const double elements = static_cast<double>(structures_.n_batch * n_) * static_cast<double>(n_);
+        parallel_for(n_parts + structures_.n_batch * n_atoms_,
+                     worthwhile_threads(n_threads, elements * kElementNanoseconds),
+                     [&](std::size_t item, int) {
+                         if (item >= n_parts) {
+                             finish_rows((item - n_parts) / n_atoms_, (item - n_parts) % n_atoms_);
+                         } else if (streamed_) {
+                             stream_tiles(tile_rows_[item], tile_rows_[item + 1]);
+                         } else {
+                             const std::size_t begin = item * lanes();
+                             write_chunk(begin, std::min(lanes(), pairs_.size() - begin));
+                         }
+                     });
     }
 
 private:
@@ -339,6 +343,8 @@ void cross_matrix(Metric metric, const Structures& rows, const Structures& colum
     }
     const std::size_t lanes = static_cast<std::size_t>(kernels.lanes);
     const std::size_t n_chunks = (pairs.size() + lanes - 1) / lanes;
+    const double elements = static_cast<double>(rows.n_batch * n) * static_cast<double>(m);
+    n_threads = worthwhile_threads(n_threads, elements * kElementNanoseconds);
     parallel_for(n_chunks, n_threads, [&](std::size_t item, int) {
         BlockScratch& scratch = thread_scratch();
         const std::size_t begin = item * lanes, count = std::min(lanes, pairs.size() - begin);

@@ -191,6 +191,9 @@ void metric_vjp(Metric metric, const Structures& structures, const double* weigh
     const std::size_t n_atoms = structures.n_atoms;
     const auto first = first_functions(basis, structures.species, n_atoms);
     const std::size_t n = first.back();
+    // some 4 ns an element and more
+    n_threads = worthwhile_threads(
+        n_threads, 4.0 * static_cast<double>(structures.n_batch * n) * static_cast<double>(n));
     std::vector<Totals> totals(n_threads);
     for (Totals& t : totals) {
         t.by_position.assign(structures.n_batch * n_atoms * 3, 0.0);

@@ -52,6 +52,9 @@ public:
     template <typename Kernel>
     void run(Kernel kernel, const double* points, std::size_t n_points, int n_threads,
              double* values, double* gradients) const {
+        // 0.1 ns and more for a function on a point
+        n_threads = worthwhile_threads(
+            n_threads, 0.1 * static_cast<double>(n_points) * static_cast<double>(ordered_.size()));
         parallel_for((n_points + kBlock - 1) / kBlock, n_threads, [&](std::size_t item, int) {
             PointsJob job{};
             job.n_atoms = static_cast<int>(atoms_.size());

@@ -1,12 +1,20 @@
 // Calls every function of the kernel, with every instruction set of this processor, on structures
 // that reach all branches (contracted shells, every l, close and distant atoms, several
 // threads), and compares fused with explicit results. Meant to run under sanitizers: make asan.
+#include <atomic>
 #include <cmath>
 #include <cstdio>
 #include <stdexcept>
+#include <thread>
 #include <vector>
 
+#ifndef _WIN32
+#include <sys/wait.h>
+#include <unistd.h>
+#endif
+
 #include "densnet/kernel.hpp"
+#include "densnet/parallel.hpp"
 #include "densnet/vector_kernels.hpp"
 
 namespace {
@@ -31,6 +39,58 @@ std::vector<double> random_vector(std::size_t n) {
     std::vector<double> values(n);
     for (double& x : values) x = random_number();
     return values;
+}
+
+// How often every item was worked on, by loops within items too; all must be 1.
+bool visits_every_item_once(std::size_t n_items, int n_threads) {
+    std::vector<std::atomic<int>> visits(n_items), inner(7 * n_items);
+    std::atomic<bool> numbered{true};
+    densnet::parallel_for(n_items, n_threads, [&](std::size_t i, int thread) {
+        if (thread < 0 || thread >= n_threads) numbered = false;
+        ++visits[i];
+        densnet::parallel_for(7, n_threads, [&](std::size_t j, int) { ++inner[7 * i + j]; });
+    });
+    bool once = numbered;
+    for (const auto& count : visits) once = once && count == 1;
+    for (const auto& count : inner) once = once && count == 1;
+    return once;
+}
+
+void exercise_threads() {
+    int n_wrong = 0;
+    for (const int n_threads : {1, 2, 5, 2}) {
+        for (const std::size_t n_items : {0, 1, 3, 400}) {
+            n_wrong += !visits_every_item_once(n_items, n_threads);
+        }
+    }
+    expect(n_wrong, 1.0, 0.0, "items, one thread calling");
+    std::atomic<int> n_missed{0};
+    std::vector<std::thread> callers;
+    for (int caller = 0; caller < 3; ++caller) {
+        callers.emplace_back([&] {
+            for (int turn = 0; turn < 200; ++turn) n_missed += !visits_every_item_once(20, 3);
+        });
+    }
+    for (std::thread& caller : callers) caller.join();
+    expect(n_missed, 1.0, 0.0, "items, three threads calling");
+    int n_caught = 0;
+    for (const std::size_t bad : {0, 50, 99}) {
+        try {
+            densnet::parallel_for(100, 3, [&](std::size_t i, int) {
+                if (i == bad) throw std::runtime_error("item");
+            });
+        } catch (const std::runtime_error&) {
+            n_caught += visits_every_item_once(20, 3);
+        }
+    }
+    expect(std::abs(n_caught - 3), 1.0, 0.0, "exceptions of items");
+#ifndef _WIN32
+    const pid_t child = fork();
+    if (child == 0) _exit(visits_every_item_once(400, 3) ? 0 : 1);
+    int status = -1;
+    waitpid(child, &status, 0);
+    expect(std::abs(status), 1.0, 0.0, "items of a forked process");
+#endif
 }
 
 // Two species: one of single s shells, one with every l, contractions, and odd numbers of shells.
@@ -157,6 +217,7 @@ int main() {
         positions[33 + axis] = 60.0;
     }
     exercise_wrong_arguments();
+    exercise_threads();
     for (const densnet::VectorKernels* kernels : densnet::available_kernels()) {
         densnet::use_kernels(kernels->name);
         for (const int n_threads : {1, 3}) {

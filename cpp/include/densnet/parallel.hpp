@@ -3,35 +3,50 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstddef>
 #include <exception>
-#include <thread>
 #include <vector>
+
+#include "densnet/worker_pool.hpp"
 
 namespace densnet {
 
-// work(item, thread) for every item; thread is 0 … n_threads - 1. The first exception is rethrown.
+// A thread more is worth it for so much work: handing out and taking back costs some 2 µs between
+// threads that are awake, and what another core has written has to come from its caches.
+constexpr double kWorthwhileNanoseconds = 10000.0;
+
+// How many of the threads asked for should share work that takes one thread some time.
+inline int worthwhile_threads(int n_threads, double nanoseconds) {
+    return static_cast<int>(std::clamp(nanoseconds / kWorthwhileNanoseconds, 1.0, 1.0 * n_threads));
+}
+
+// work(item, thread) for every item; thread is 0 … n_threads - 1. Within such work, and while another
+// thread shares work, the caller does all by itself. The first exception is rethrown.
 template <typename Work>
 void parallel_for(std::size_t n_items, int n_threads, const Work& work) {
-    const int n = static_cast<int>(std::min<std::size_t>(n_items, static_cast<std::size_t>(n_threads)));
-    if (n <= 1) {
+    struct Shared {
+        const Work& work;
+        std::size_t n_items;
+        std::atomic<std::size_t> next;
+        std::vector<std::exception_ptr> errors;
+    };
+    const auto alone = [&] {
         for (std::size_t i = 0; i < n_items; ++i) work(i, 0);
-        return;
-    }
-    std::atomic<std::size_t> next{0};
-    std::vector<std::exception_ptr> errors(n);
-    const auto run = [&](int thread) {
+    };
+    const auto n = static_cast<int>(std::min(n_items, static_cast<std::size_t>(n_threads)));
+    if (n <= 1) return alone();
+    Shared shared{work, n_items, {0}, std::vector<std::exception_ptr>(n)};
+    const auto take_part = [](void* context, int thread) {
+        auto& all = *static_cast<Shared*>(context);
         try {
-            for (std::size_t i = next++; i < n_items; i = next++) work(i, thread);
+            for (std::size_t i = all.next++; i < all.n_items; i = all.next++) all.work(i, thread);
         } catch (...) {
-            errors[thread] = std::current_exception();
-            next = n_items;
+            all.errors[thread] = std::current_exception();
+            all.next = all.n_items;
         }
     };
-    std::vector<std::thread> threads;
-    for (int t = 1; t < n; ++t) threads.emplace_back(run, t);
-    run(0);
-    for (std::thread& thread : threads) thread.join();
-    for (const std::exception_ptr& error : errors) {
+    if (!WorkerPool::instance().run(take_part, &shared, n)) return alone();
+    for (const std::exception_ptr& error : shared.errors) {
         if (error) std::rethrow_exception(error);
     }
 }
