@@ -6,8 +6,9 @@
 # Started again after an interruption it goes on. PROCESSES=2 cores are used. DFT=no leaves the
 # harmonic modes of the reference out (some minutes of a core); QUANTUM=no leaves TRPMD out.
 # CONFORMERS="a.xyz b.xyz" names starting structures of the harmonic spectra (default: the model's).
-# MEASURED="--compare x.jdx --null y.jdx" adds scores against a measured spectrum. REPLICAS=16,
-# STEPS=40000 and QUANTUM_STEPS=4000 may be less for a trial (4000 steps resolve 20 cm-1).
+# MEASURED="--compare x.jdx --null y.jdx" adds scores against a measured spectrum. For a trial:
+# REPLICAS=2 STEPS=8000; the pictures are of 10 cm-1 (20 for quantum nuclei), which 8000 (4000) steps
+# of a segment resolve.
 set -euo pipefail
 model=$1
 folder=${2:-runs/$model}
@@ -38,7 +39,7 @@ run classical --ensemble nve --temperature 300 --replicas "${REPLICAS:-16}" \
     --steps "${STEPS:-40000}" --dipole-stride 4 --position-stride 4 --seed 1
 if [ "${QUANTUM:-yes}" = yes ]; then
     run quantum --ensemble trpmd --beads 32 --temperature 300 --replicas "${REPLICAS:-16}" \
-        --steps "${QUANTUM_STEPS:-4000}" --dipole-stride 4 --position-stride 0 --seed 2
+        --steps 4000 --dipole-stride 4 --position-stride 0 --seed 2
     densnet spectrum "$folder/quantum" --ir --resolution 20 --output "$folder/spectrum-quantum" \
         --json "$folder/quantum.json" ${MEASURED:-}
     overlays=("quantum nuclei=$folder/spectrum-quantum/ir.csv" "${overlays[@]}")
