@@ -7,13 +7,14 @@
 
 #include "densnet/kernel.hpp"
 #include "densnet/vector_kernels.hpp"
+#include "group_field.hpp"
 
 namespace densnet {
 
 class DistantField {
 public:
     // first[atom] is the first function of an atom.
-    DistantField(const Structures& structures, const double* coefficients,
+    DistantField(const Structures& structures, const AtomGroups& groups, const double* coefficients,
                  const std::vector<std::size_t>& first);
 
     void compute(int n_threads, bool gradients);
@@ -23,23 +24,29 @@ public:
     void add(std::size_t structure, double* applied, double* by_position, double* energy) const;
 
 private:
-    // One thread's results, [structure][multipole or axis][atom in order].
-    struct Totals {
-        std::vector<double> potentials, gradients;
-    };
-
-    std::size_t multipole_size() const { return n_multipoles_ * stride_; }
+    std::size_t table_size() const { return n_rows_ * stride_; }
+    const Species& species(std::size_t atom) const {
+        return structures_.basis->species()[structures_.species[atom]];
+    }
+    void fill_positions();
+    void fill_multipoles();
+    // R² beyond which others are distant from an atom and take part in its row; [atom in order].
+    void fill_reach(std::size_t structure, std::size_t i, std::vector<double>& squared_reach) const;
+    void add_gradient(const double* multipoles, const double* potentials, int l_max, double gradient[3]) const;
 
     const Structures& structures_;
+    GroupField groups_;
     const double* coefficients_;
     std::vector<std::size_t> first_;
-    std::vector<std::size_t> order_;  // atoms by l_max
-    std::size_t n_multipoles_, stride_;
+    std::vector<std::size_t> order_;  // atoms by l_max, neighbours next to each other
+    std::vector<std::size_t> place_;  // of each atom in that order
+    std::size_t n_rows_, stride_;
     std::vector<int> l_max_;
-    std::vector<double> positions_;   // [structure][axis][atom in order]
-    std::vector<double> multipoles_;  // [structure][multipole][atom in order]
-    std::vector<double> reach_;       // [species][atom in order]
-    Totals totals_;
+    std::vector<double> positions_;  // [structure][axis][atom in order]
+    // Complex, [structure][term of an expansion][real, imaginary][atom in order]; potentials up to one
+    // degree more, of which gradients are made.
+    std::vector<double> multipoles_, potentials_;
+    std::vector<double> reach_;  // [species][atom in order]
 };
 
 }  // namespace densnet

@@ -1,7 +1,10 @@
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
+#include "atom_groups.hpp"
 #include "blocks.hpp"
 #include "densnet/kernel.hpp"
 #include "densnet/parallel.hpp"
@@ -35,6 +38,7 @@ public:
           coefficients_(coefficients),
           n_threads_(n_threads),
           gradients_(gradients),
+          groups_(structures),
           first_(first_functions(basis_, structures.species, structures.n_atoms)),
           views_(make_species_views(basis_)) {
         for (std::size_t a = 0; a < views_.size(); ++a) {
@@ -96,24 +100,26 @@ private:
 
     void collect_pairs() {
         const std::size_t n_species = basis_.species().size();
+        double reach = 0.0;
+        for (std::size_t k = 0; k < n_species * n_species; ++k) {
+            reach = std::max(reach, basis_.pair(metric_, static_cast<int>(k / n_species),
+                                                static_cast<int>(k % n_species)).squared_reach);
+        }
+        reach = std::sqrt(reach);
         lists_.assign(n_species * n_species, {});
         for (std::size_t s = 0; s < structures_.n_batch; ++s) {
-            const double* positions = structures_.positions + 3 * structures_.n_atoms * s;
-            for (std::size_t a = 0; a < structures_.n_atoms; ++a) {
-                for (std::size_t b = 0; b < a; ++b) {
-                    std::size_t i = a, j = b;
-                    if (species(i) < species(j)) std::swap(i, j);
-                    AtomPair pair{s, i, j, {}, 0.0};
-                    for (int axis = 0; axis < 3; ++axis) {
-                        pair.vector[axis] = positions[3 * i + axis] - positions[3 * j + axis];
-                        pair.squared_distance += pair.vector[axis] * pair.vector[axis];
-                    }
-                    if (pair.squared_distance >
-                        basis_.pair(metric_, species(i), species(j)).squared_reach) {
+            for (std::size_t g = 0; g < groups_.per_structure(); ++g) {
+                const AtomGroup& group = groups_.at(s, g);
+                for (std::size_t h = 0; h <= g; ++h) {
+                    const AtomGroup& other = groups_.at(s, h);
+                    if (distance(group, other) - group.radius - other.radius > reach) {
                         some_distant_ = metric_ == Metric::coulomb;
                         continue;
                     }
-                    lists_[species(i) * n_species + species(j)].push_back(pair);
+                    for (std::size_t a = 0; a < group.atoms.size(); ++a) {
+                        const std::size_t n = g == h ? a : other.atoms.size();
+                        for (std::size_t b = 0; b < n; ++b) add_pair(s, group.atoms[a], other.atoms[b]);
+                    }
                 }
             }
         }
@@ -138,6 +144,21 @@ private:
             total += 0.7 * views_[chunk.species_a].n_functions * views_[chunk.species_b].n_functions;
         }
         return total;
+    }
+
+    void add_pair(std::size_t structure, std::size_t a, std::size_t b) {
+        if (species(a) < species(b)) std::swap(a, b);
+        const double* positions = structures_.positions + 3 * structures_.n_atoms * structure;
+        AtomPair pair{structure, a, b, {}, 0.0};
+        for (int axis = 0; axis < 3; ++axis) {
+            pair.vector[axis] = positions[3 * a + axis] - positions[3 * b + axis];
+            pair.squared_distance += pair.vector[axis] * pair.vector[axis];
+        }
+        if (pair.squared_distance > basis_.pair(metric_, species(a), species(b)).squared_reach) {
+            some_distant_ = metric_ == Metric::coulomb;
+            return;
+        }
+        lists_[species(a) * basis_.species().size() + species(b)].push_back(pair);
     }
 
     void run_chunk(const Chunk& chunk, Totals& totals) const {
@@ -177,7 +198,7 @@ private:
     }
 
     void add_distant(Totals& sum) const {
-        DistantField field(structures_, coefficients_, first_);
+        DistantField field(structures_, groups_, coefficients_, first_);
         field.compute(n_threads_, gradients_);
         for (std::size_t s = 0; s < structures_.n_batch; ++s) {
             field.add(s, sum.applied.data() + s * n_functions(),
@@ -233,6 +254,7 @@ private:
     const double* coefficients_;
     int n_threads_;
     bool gradients_;
+    AtomGroups groups_;
     std::vector<std::size_t> first_;
     std::vector<FormSpeciesView> views_;
     std::vector<std::vector<FormRadial>> pair_views_;

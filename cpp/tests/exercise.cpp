@@ -162,6 +162,38 @@ void exercise_metric(densnet::Metric metric, const densnet::Structures& structur
            "exponent gradient");
 }
 
+// Six groups of sixteen atoms, some 100 bohr apart: most pairs meet as expansions.
+void exercise_groups(const densnet::Basis& basis, int n_threads) {
+    std::vector<std::int64_t> species;
+    std::vector<double> positions = random_vector(3 * 96);
+    for (std::size_t a = 0; a < 96; ++a) {
+        species.push_back(a % 6 == 0 ? 1 : 0);
+        for (int axis = 0; axis < 3; ++axis) {
+            positions[3 * a + axis] = 3.0 * positions[3 * a + axis] + 100.0 * (a / 16 >> axis & 1);
+        }
+    }
+    const densnet::Structures clusters{&basis, species.data(), species.size(), positions.data(), 1};
+    const std::size_t n = clusters.n_functions();
+    std::vector<double> matrix(n * n, NAN), expected(n, 0.0), applied(n, NAN);
+    const std::vector<double> c = random_vector(n);
+    densnet::metric_matrix(densnet::Metric::coulomb, clusters, n_threads, false, matrix.data());
+    for (std::size_t i = 0; i < n * n; ++i) {
+        expected[i / n] += matrix[i] * c[i % n];
+        matrix[i] = c[i / n] * c[i % n];
+    }
+    std::vector<double> by_position(3 * 96), position_vjp(3 * 96);
+    std::vector<double> by_exponent(basis.n_primitives()), exponent_vjp(basis.n_primitives());
+    densnet::quadratic_gradient(densnet::Metric::coulomb, clusters, c.data(), n_threads, applied.data(),
+                                by_position.data(), by_exponent.data());
+    expect(largest_difference(applied, expected), largest(expected), 1e-12, "M c of groups");
+    densnet::metric_vjp(densnet::Metric::coulomb, clusters, matrix.data(), n_threads, position_vjp.data(),
+                        exponent_vjp.data());
+    expect(largest_difference(by_position, position_vjp), largest(position_vjp), 1e-11,
+           "position gradient of groups");
+    expect(largest_difference(by_exponent, exponent_vjp), largest(exponent_vjp), 1e-11,
+           "exponent gradient of groups");
+}
+
 void exercise_points(const densnet::Structures& structure, int n_threads) {
     const std::vector<double> c = random_vector(structure.n_functions());
     for (const std::size_t n_points : {std::size_t{0}, std::size_t{1}, std::size_t{700}}) {
@@ -221,6 +253,7 @@ int main() {
     for (const densnet::VectorKernels* kernels : densnet::available_kernels()) {
         densnet::use_kernels(kernels->name);
         for (const int n_threads : {1, 3}) {
+            exercise_groups(basis, n_threads);
             for (const std::size_t n_batch : {std::size_t{1}, std::size_t{2}}) {
                 const densnet::Structures structures{&basis, species.data(), species.size(),
                                                      positions.data(), n_batch};

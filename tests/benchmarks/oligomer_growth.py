@@ -3,7 +3,7 @@
 M c, and M c with the gradients of cᵀM c, for overlap and Coulomb metric: processor time of one call
 on one thread, medians of turns of all lengths::
 
-    python tests/benchmarks/oligomer_growth.py --rings 6 12 24
+    python tests/benchmarks/oligomer_growth.py --rings 12 24 48
 """
 
 import argparse
@@ -40,7 +40,7 @@ def main() -> None:
     """Print a table for every basis."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bases", nargs="+", default=list(BASES))
-    parser.add_argument("--rings", nargs="+", type=int, default=[3, 6, 12, 24])
+    parser.add_argument("--rings", nargs="+", type=int, default=[6, 12, 24, 48, 96])
     parser.add_argument("--seconds", type=float, default=20.0)
     args = parser.parse_args()
     print(f"kernel: {kernel_info().instruction_set}; ms of processor time")

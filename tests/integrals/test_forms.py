@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 
 from densnet.basis import DensityBasis
 from densnet.cli.bench_molecules import oligothiophene
-from densnet.integrals import (
+from densnet.integrals import (  # type: ignore[attr-defined]
+    _kernel,
     apply_metric,
     coulomb_metric,
     metric_vjp,
@@ -86,6 +87,63 @@ def test_gradients_of_distant_atoms_are_those_of_the_matrix(
         (fused.exponents, expected.exponents),
     ):
         assert np.abs(ours - theirs).max() < 10 * FUSED_RELATIVE * np.abs(theirs).max()
+
+
+def clusters(rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return numbers and positions of seven clusters of 14 atoms, 90 bohr and more apart.
+
+    Their multipoles are exchanged as expansions about centres of groups, of different orders.
+    """
+    centres = np.array(
+        [
+            [0, 0, 0],
+            [90, 5, 0],
+            [-40, 100, 10],
+            [0, -30, 120],
+            [300, 0, 40],
+            [0, 700, 0],
+            [0, 90, 100],
+        ]
+    )
+    positions = np.repeat(centres, 14, axis=0) + rng.uniform(-4.0, 4.0, size=(98, 3))
+    shuffled = rng.permutation(98)
+    return rng.choice([1, 8], size=98), positions[shuffled]
+
+
+def test_groups_of_atoms_that_exchange_expansions_lose_nothing(
+    instruction_set: str, basis: DensityBasis, rng: np.random.Generator
+) -> None:
+    numbers, positions = clusters(rng)
+    c = rng.normal(size=basis.n_functions(numbers))
+    matrix = coulomb_metric(basis, numbers, positions)
+    applied = apply_metric("coulomb", basis, numbers, positions, c)
+    assert np.abs(applied - matrix @ c).max() < FUSED_RELATIVE * np.abs(matrix @ c).max()
+    expected = metric_vjp("coulomb", basis, numbers, positions, np.outer(c, c))
+    for n_threads in (1, 3):
+        fused = quadratic_form_with_gradients(
+            "coulomb", basis, numbers, positions, c, n_threads=n_threads
+        )
+        for ours, theirs in (
+            (fused.applied, matrix @ c),
+            (fused.positions, expected.positions),
+            (fused.exponents, expected.exponents),
+        ):
+            assert np.abs(ours - theirs).max() < 10 * FUSED_RELATIVE * np.abs(theirs).max()
+
+
+def test_no_element_between_groups_is_wrong_by_more_than_the_bound(
+    basis: DensityBasis, rng: np.random.Generator
+) -> None:
+    """Columns of M in units of √(M_ii M_jj); rounding may add as much as the bound."""
+    numbers, positions = clusters(rng)
+    n = basis.n_functions(numbers)
+    matrix = coulomb_metric(basis, numbers, positions)
+    some = rng.choice(n, size=60, replace=False)
+    repeated = np.broadcast_to(positions, (60, *positions.shape))
+    columns = apply_metric("coulomb", basis, numbers, repeated, np.eye(n)[some])
+    scale = np.sqrt(np.diag(matrix))
+    errors = np.abs(columns - matrix[some]) / np.outer(scale[some], scale)
+    assert errors.max() < 2.0 * _kernel.COULOMB_ERROR
 
 
 @metrics

@@ -116,17 +116,50 @@ struct FormChunk {
 };
 
 // Atom a with all before it, b < a, that are distant: potentials on the multipoles of both, added to
-// those of the others. Atoms ascend by l_max; every array of atoms has `stride` places, a multiple of 8.
+// those of the others, up to l_max of each atom, or l_max + 1 for gradients. Atoms ascend by l_max;
+// every array of atoms has `stride` places, a multiple of 8.
 struct DistantRow {
     int a;
     const int* l_max;
     const double* positions[3];
     const double* squared_reach;  // R² beyond which atom b is distant from a
-    const double* multipoles;     // [l² + place of m][atom]
+    const double* multipoles;     // [term of an expansion][real, imaginary][atom]
     std::ptrdiff_t stride;
     double* potentials;           // as the multipoles
-    double* gradients;            // of the energy, twice that of every pair: [axis][atom], or null
+    bool gradients;
 };
+
+// Terms (l, m) of an expansion, 0 ≤ m ≤ l, real and imaginary parts; a multiple of 8 numbers.
+constexpr int expansion_place(int l, int m) { return l * (l + 1) / 2 + m; }
+constexpr int expansion_size(int order) { return (2 * expansion_place(order + 1, 0) + 7) / 8 * 8; }
+constexpr int kMaxExpansion = 24;  // highest order
+
+// Up to kMaxLanes atoms of a group, and expansions about its centre: their multipoles are added to one of
+// them, or what the other makes of the potential about every atom is written. Terms of atoms are
+// [term][real, imaginary][lane], up to l_max.
+struct GroupAtoms {
+    int order, l_max;
+    double offsets[3][kMaxLanes];  // from the centre
+    const double* multipoles;
+    double* expansion;             // added to
+    const double* about;
+    double* potentials;
+    double* scratch;               // group_scratch_size doubles
+};
+
+// Up to kMaxLanes pairs of distant groups: the potential of the multipoles of each about the centre of
+// the other, terms of degrees j and l with j + l ≤ order.
+struct GroupPairs {
+    int order, n_pairs;
+    double vectors[3][kMaxLanes];  // A - B; padded with copies of the last pair
+    const double *multipoles_a[kMaxLanes], *multipoles_b[kMaxLanes];
+    double *potentials_a[kMaxLanes], *potentials_b[kMaxLanes];  // added to
+    double* scratch;               // group_scratch_size doubles
+};
+
+constexpr std::size_t group_scratch_size(int order) {
+    return static_cast<std::size_t>(kMaxLanes) * (4 * expansion_size(order) + 2 * (order + 1) * (order + 1));
+}
 
 // One atom of an expansion on points.
 struct PointsAtom {
@@ -172,6 +205,9 @@ struct VectorKernels {
     void (*spread_multipoles)(const InteractionView& view);
     void (*write_distant)(const DistantRows& rows);
     void (*distant_row)(const DistantRow& row);
+    void (*collect_expansion)(const GroupAtoms& atoms);
+    void (*spread_expansion)(const GroupAtoms& atoms);
+    void (*exchange_expansions)(const GroupPairs& pairs);
     void (*form)(const FormChunk& chunk);
     void (*density)(const PointsJob& job);
     void (*potential)(const PointsJob& job);

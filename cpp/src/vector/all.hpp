@@ -4,6 +4,7 @@
 #include "densnet/vector_kernels.hpp"
 
 #include "distant.hpp"
+#include "expansions.hpp"
 #include "form.hpp"
 #include "harmonics.hpp"
 #include "place.hpp"
@@ -28,6 +29,9 @@ static const VectorKernels kernels = {
     spread_multipoles,
     write_distant,
     distant_row,
+    collect_expansion,
+    spread_expansion,
+    exchange_expansions,
     form,
     density,
     potential,

@@ -1,9 +1,8 @@
 // Coulomb integrals between distant atoms: a product of two moments and the interaction of multipoles.
 #pragma once
 
-#include "harmonics.hpp"
+#include "expansions.hpp"
 #include "place.hpp"
-#include "turns.hpp"
 
 namespace densnet {
 namespace DENSNET_NAMESPACE {
@@ -68,90 +67,103 @@ static void write_distant(const DistantRows& rows) {
     if (rows.streamed) stream_fence();
 }
 
-// Σ_l qᵀ Λ v for turns about x, y and z; multipoles in the order of coefficients.
-static void add_torques(int l_max, const V* q, const V* v, V torque[3]) {
-    for (int l = 1; l <= l_max; ++l) {
-        const Rotation& constant = rotation(l);
-        const int n = 2 * l + 1;
-        V c[2 * kMaxL + 1], y[2 * kMaxL + 1], turned[2 * kMaxL + 1];
-        for (int i = 0; i < n; ++i) {
-            c[i] = q[l * l + place_of_m(l, i)];
-            y[i] = v[l * l + place_of_m(l, i)];
-        }
-        multiply(constant.turn_x, n, y, turned);
-        for (int i = 0; i < n; ++i) torque[0] = fma(c[i], turned[i], torque[0]);
-        multiply(constant.turn_y, n, y, turned);
-        for (int i = 0; i < n; ++i) torque[1] = fma(c[i], turned[i], torque[1]);
-        for (int m = -l; m <= l; ++m) {
-            torque[2] = fma(set1(-m) * c[l + m], y[l - m], torque[2]);
-        }
+// As exchange_terms, with the terms of degree L of the second in registers.
+template <int L, bool TO_J, bool TO_L>
+DENSNET_INLINE void exchange_degree(int j, const double* row, const double* q_j, const double* q_l, double* v_j,
+                                    double* v_l) {
+    const V two = set1(2.0);
+    Complex q[L + 1], v[L + 1];
+    for (int m = 0; m <= L; ++m) {
+        q[m] = load_complex(q_l + kComplex * m);
+        v[m] = load_complex(v_l + kComplex * m);
     }
-}
-
-// All m of one degree of an atom with all m of degree L of W others: potentials on both, and the energy.
-template <int L>
-DENSNET_INLINE V exchange_degrees(const Coupling& coupling, const V* irregular, const double* q_a,
-                                  std::ptrdiff_t stride_a, const V* q_b, V* v_a, V* v_b) {
-    constexpr int n_b = 2 * L + 1;
-    const int n_a = 2 * coupling.l_a + 1, first = coupling.n * n_a * n_b;
-    const double sign = coupling.l_a % 2 ? -1.0 : 1.0;
-    const int(*harmonic)[2] = coupling.harmonic + first;
-    const double(*value)[2] = coupling.value + first;
-    V energy = set1(0.0), on_b[n_b];
-    for (int o = 0; o < n_b; ++o) on_b[o] = v_b[o];
-    for (int m = 0; m < n_a; ++m) {
-        const V q = set1(sign * q_a[m * stride_a]);
-        V potential = set1(0.0);
-#pragma GCC unroll 13
-        for (int o = 0; o < n_b; ++o) {
-            const V matrix = fma(set1(value[o][0]), irregular[harmonic[o][0]],
-                                 set1(value[o][1]) * irregular[harmonic[o][1]]);
-            potential = fma(matrix, q_b[o], potential);
-            on_b[o] = fma(matrix, q, on_b[o]);
-        }
-        harmonic += n_b;
-        value += n_b;
-        energy = fma(q, potential, energy);
-        v_a[m] = fma(set1(sign), potential, v_a[m]);
+    const V charge = load(q_j);
+    V axial = fma(q[0].re, load(row), load(v_j));
+    v[0].re = fma(charge, load(row), v[0].re);
+#pragma GCC unroll 8
+    for (int m = 1; m <= L; ++m) {
+        const Complex x = load_complex(row + kComplex * m);
+        axial = fma(two, fma(q[m].re, x.re, q[m].im * x.im), axial);
+        v[m] = {fma(charge, x.re, v[m].re), fma(charge, x.im, v[m].im)};
     }
-    for (int o = 0; o < n_b; ++o) v_b[o] = on_b[o];
-    return energy;
-}
-
-// The multipoles of one atom with those of up to W others. v_a and v_b: potentials on them; returns
-// R·∇ of the energy.
-DENSNET_INLINE V exchange_multipoles(int l_a, int l_b, const V* irregular, const double* q_a,
-                                     std::ptrdiff_t stride_a, const V* q_b, V* v_a, V* v_b) {
-    V along = set1(0.0);
-    for (int i = 0; i <= l_a; ++i) {
-        const double* q = q_a + i * i * stride_a;
-        V* v = v_a + i * i;
-        for (int j = 0; j <= l_b; ++j) {
-            const Coupling& k = coupling(i, j);
-            const V* q_j = q_b + j * j;
-            V *v_j = v_b + j * j, energy;
-            switch (j) {
-                case 0: energy = exchange_degrees<0>(k, irregular, q, stride_a, q_j, v, v_j); break;
-                case 1: energy = exchange_degrees<1>(k, irregular, q, stride_a, q_j, v, v_j); break;
-                case 2: energy = exchange_degrees<2>(k, irregular, q, stride_a, q_j, v, v_j); break;
-                case 3: energy = exchange_degrees<3>(k, irregular, q, stride_a, q_j, v, v_j); break;
-                case 4: energy = exchange_degrees<4>(k, irregular, q, stride_a, q_j, v, v_j); break;
-                case 5: energy = exchange_degrees<5>(k, irregular, q, stride_a, q_j, v, v_j); break;
-                default: energy = exchange_degrees<6>(k, irregular, q, stride_a, q_j, v, v_j); break;
+    if (TO_J) store(v_j, axial);
+    for (int k = 1; k <= j; ++k) {
+        const double* centre = row + kComplex * k;
+        const Complex x = load_complex(centre), q_k = load_complex(q_j + kComplex * k);
+        Complex on_k = load_complex(v_j + kComplex * k);
+        on_k = {fma(q[0].re, x.re, on_k.re), fma(q[0].re, x.im, on_k.im)};
+        v[0].re = fma(two, fma(q_k.re, x.re, q_k.im * x.im), v[0].re);
+#pragma GCC unroll 8
+        for (int m = 1; m <= L; ++m) {
+            const Complex above = load_complex(centre + kComplex * m);
+            const Complex below = load_complex(centre - kComplex * m);
+            const V sum_re = above.re + below.re, difference_re = above.re - below.re;
+            const V sum_im = above.im + below.im, difference_im = above.im - below.im;
+            const V even = m % 2 ? difference_re : sum_re, odd = m % 2 ? sum_re : difference_re;
+            const V plus = m % 2 ? difference_im : sum_im, minus = m % 2 ? sum_im : difference_im;
+            if (TO_J) {
+                on_k.re = fma(q[m].im, minus, fma(q[m].re, even, on_k.re));
+                on_k.im = fnma(q[m].im, odd, fma(q[m].re, plus, on_k.im));
             }
-            along = fma(set1(-(k.l_high + 1.0)), energy, along);
+            if (TO_L) {
+                v[m].re = fma(q_k.im, plus, fma(q_k.re, even, v[m].re));
+                v[m].im = fnma(q_k.im, odd, fma(q_k.re, minus, v[m].im));
+            }
+        }
+        if (TO_J) store_complex(v_j + kComplex * k, on_k);
+    }
+    for (int m = 0; m <= L && TO_L; ++m) store_complex(v_l + kComplex * m, v[m]);
+}
+
+// All degrees of the first with degree L of the second; one more of each for gradients.
+template <int L>
+static void exchange_with(int l_a, int l_b, bool gradients, const double* rows, const double* q_a,
+                          const double* q_b, double* v_a, double* v_b) {
+    q_b += kComplex * expansion_place(L, 0);
+    v_b += kComplex * expansion_place(L, 0);
+    for (int j = 0; j <= l_a + (gradients && L <= l_b ? 1 : 0); ++j) {
+        const int at = kComplex * expansion_place(j, 0);
+        const double* row = row_of(rows, j + L);
+        if (L > l_b) {
+            exchange_degree<L, false, true>(j, row, q_a + at, q_b, v_a + at, v_b);
+        } else if (j > l_a) {
+            exchange_degree<L, true, false>(j, row, q_a + at, q_b, v_a + at, v_b);
+        } else {
+            exchange_degree<L, true, true>(j, row, q_a + at, q_b, v_a + at, v_b);
         }
     }
-    return along;
+}
+
+static void exchange_multipoles(int l_a, int l_b, bool gradients, const double* rows, const double* q_a,
+                                const double* q_b, double* v_a, double* v_b) {
+    for (int l = 0; l <= l_b + (gradients ? 1 : 0); ++l) {
+        switch (l) {
+            case 0: exchange_with<0>(l_a, l_b, gradients, rows, q_a, q_b, v_a, v_b); break;
+            case 1: exchange_with<1>(l_a, l_b, gradients, rows, q_a, q_b, v_a, v_b); break;
+            case 2: exchange_with<2>(l_a, l_b, gradients, rows, q_a, q_b, v_a, v_b); break;
+            case 3: exchange_with<3>(l_a, l_b, gradients, rows, q_a, q_b, v_a, v_b); break;
+            case 4: exchange_with<4>(l_a, l_b, gradients, rows, q_a, q_b, v_a, v_b); break;
+            case 5: exchange_with<5>(l_a, l_b, gradients, rows, q_a, q_b, v_a, v_b); break;
+            case 6: exchange_with<6>(l_a, l_b, gradients, rows, q_a, q_b, v_a, v_b); break;
+            default: exchange_with<7>(l_a, l_b, gradients, rows, q_a, q_b, v_a, v_b); break;
+        }
+    }
 }
 
 static void distant_row(const DistantRow& row) {
-    constexpr int n_multipoles = (kMaxL + 1) * (kMaxL + 1);
+    constexpr int n_terms = expansion_place(kMaxL + 2, 0);
     const double lane_numbers[8] = {0, 1, 2, 3, 4, 5, 6, 7};
     const V zero = set1(0.0), one = set1(1.0);
-    const int l_a = row.l_max[row.a], n_a = (l_a + 1) * (l_a + 1);
-    V total[n_multipoles], total_gradient[3] = {zero, zero, zero};
-    for (int m = 0; m < n_a; ++m) total[m] = zero;
+    const int l_a = row.l_max[row.a], more = row.gradients ? 1 : 0;
+    const int n_a = 2 * expansion_place(l_a + 1 + more, 0);
+    alignas(64) double q_a[kComplex * n_terms], v_a[kComplex * n_terms];
+    alignas(64) double q_b[kComplex * n_terms], v_b[kComplex * n_terms];
+    alignas(64) double rows[kComplex * (2 * kMaxL + 2) * (2 * kMaxL + 2)];
+    for (int i = 0; i < n_a; ++i) {
+        store(q_a + W * i, set1(row.multipoles[i * row.stride + row.a]));
+        store(v_a + W * i, zero);
+    }
+    change_odd_degrees(l_a, q_a);
     bool some = false;
     for (int b = 0; b < row.a; b += W) {
         V r[3], r2 = zero;
@@ -164,45 +176,23 @@ static void distant_row(const DistantRow& row) {
         const M far = less(load(row.squared_reach + b), r2);
         if (!any(far)) continue;
         some = true;
-        const int l_b = row.l_max[b + W <= row.a ? b + W - 1 : row.a - 1], n_b = (l_b + 1) * (l_b + 1);
-        const V inverse = select(far, one / sqrt(select(far, r2, one)), zero);
-        V irregular[(kMaxOrder + 1) * (kMaxOrder + 1)];
-        harmonics_at(l_a + l_b, r[0] * inverse, r[1] * inverse, r[2] * inverse, one, irregular);
-        make_irregular(l_a + l_b, inverse, irregular);
-        V q_b[n_multipoles], v_a[n_multipoles], v_b[n_multipoles];
-        for (int m = 0; m < n_a; ++m) v_a[m] = zero;
-        for (int m = 0; m < n_b; ++m) {
-            q_b[m] = load(row.multipoles + m * row.stride + b);
-            v_b[m] = zero;
+        const int l_b = row.l_max[b + W <= row.a ? b + W - 1 : row.a - 1];
+        const int n_b = 2 * expansion_place(l_b + 1 + more, 0);
+        const V inverse = select(far, one / sqrt(select(far, r2, one)), zero), square = inverse * inverse;
+        irregular_rows(l_a + l_b + more, inverse, r[0] * square, r[1] * square, r[2] * square, square, rows);
+        for (int i = 0; i < n_b; ++i) {
+            store(q_b + W * i, load(row.multipoles + i * row.stride + b));
+            store(v_b + W * i, zero);
         }
-        const V along = exchange_multipoles(l_a, l_b, irregular, row.multipoles + row.a, row.stride,
-                                            q_b, v_a, v_b);
-        for (int m = 0; m < n_a; ++m) total[m] = total[m] + v_a[m];
-        for (int m = 0; m < n_b; ++m) {
-            double* target = row.potentials + m * row.stride + b;
-            store(target, load(target) + v_b[m]);
-        }
-        if (!row.gradients) continue;
-        // the gradient along R from the power of R, across it from the torque: turning all changes nothing
-        V q_a[n_multipoles], torque[3] = {zero, zero, zero};
-        for (int m = 0; m < n_a; ++m) q_a[m] = set1(row.multipoles[m * row.stride + row.a]);
-        add_torques(l_a, q_a, v_a, torque);
-        add_torques(l_b, q_b, v_b, torque);
-        for (int axis = 0; axis < 3; ++axis) {
-            const int next = (axis + 1) % 3, last = (axis + 2) % 3;
-            const V across = fnma(torque[last], r[next], torque[next] * r[last]);
-            const V gradient = set1(2.0) * inverse * inverse * fma(along, r[axis], across);
-            double* target = row.gradients + axis * row.stride + b;
-            store(target, load(target) - gradient);
-            total_gradient[axis] = total_gradient[axis] + gradient;
+        exchange_multipoles(l_a, l_b, row.gradients, rows, q_a, q_b, v_a, v_b);
+        for (int i = 0; i < n_b; ++i) {
+            double* target = row.potentials + i * row.stride + b;
+            store(target, load(target) + load(v_b + W * i));
         }
     }
     if (!some) return;
-    for (int m = 0; m < n_a; ++m) row.potentials[m * row.stride + row.a] += sum(total[m]);
-    if (!row.gradients) return;
-    for (int axis = 0; axis < 3; ++axis) {
-        row.gradients[axis * row.stride + row.a] += sum(total_gradient[axis]);
-    }
+    change_odd_degrees(l_a + more, v_a);
+    for (int i = 0; i < n_a; ++i) row.potentials[i * row.stride + row.a] += sum(load(v_a + W * i));
 }
 
 }  // namespace DENSNET_NAMESPACE
