@@ -16,7 +16,7 @@ def provenance_of(model: Model) -> Provenance:
     return Provenance(
         name="copy",
         numbers=model.template_numbers,
-        positions=model.template_positions,
+        positions=model.template_positions[None],
         charge=0,
         level={},
         training_sha256="",

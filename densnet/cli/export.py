@@ -6,6 +6,10 @@ from pathlib import Path
 
 from densnet.cli.output import add_json_option, write_json
 
+# Training frames of lowest energy from which the template is looked for; as a rule they are of
+# several conformers.
+TEMPLATE_STARTS = 8
+
 HELP = """\
 Write a trained model as a bundle: TorchScript with forces, dipole and density, a manifest with the
 SHA-256 of every file, stored predictions that each load is checked against, and where the training
@@ -77,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     provenance = Provenance(
         name=args.name,
         numbers=numbers,
-        positions=positions[int(energy.argmin())],
+        positions=positions[np.argsort(energy)[:TEMPLATE_STARTS]],
         charge=args.charge,
         level=sets[0].attributes.get("level", {}),
         training_sha256=content.hexdigest(),

@@ -40,8 +40,8 @@ class Provenance:
     name : str
     numbers : (n_atoms,) int64
         The molecule, in the atom order of the training set.
-    positions : (n_atoms, 3) float64, bohr
-        A geometry to start the search for the equilibrium from.
+    positions : (n_starts, n_atoms, 3) float64, bohr
+        Geometries to start the search for the equilibrium from; the lowest minimum is the template.
     charge : int
     level : mapping
         Of the reference calculations.
@@ -120,11 +120,13 @@ def export_bundle(
         },
         "template": {
             "numbers": provenance.numbers.tolist(),
-            "positions": provenance.positions.tolist(),
+            "positions": provenance.positions[0].tolist(),
         },
     }
     runnable = Model(scripted, manifest, basis, sha256="")
-    relaxed = relax(runnable, provenance.numbers, provenance.positions)
+    minima = np.stack([relax(runnable, provenance.numbers, p) for p in provenance.positions])
+    lowest = int(runnable.evaluate(provenance.numbers, minima).energy.argmin())
+    relaxed = minima[lowest]
     manifest["template"]["positions"] = relaxed.tolist()
     extra = {
         "config.json": json.dumps(model.config.to_dict()),

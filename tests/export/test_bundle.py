@@ -1,9 +1,12 @@
 """A bundle keeps what was exported, and notices every way in which it can be broken."""
 
+import dataclasses
 import hashlib
 import json
 import shutil
+from pathlib import Path
 
+import ase.io
 import numpy as np
 import pytest
 import torch
@@ -15,8 +18,11 @@ from densnet.export.bundle import export_bundle
 from densnet.export.contents import find_bundle, shipped_bundles
 from densnet.export.rebuild import rebuild_model
 from densnet.export.runtime import load_model
+from densnet.units import BOHR_ANGSTROM
 from tests.polarizable import load_older_model, provenance_of
 from tests.tolerances import SINGLE_RELATIVE, SYMMETRY
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "01_ethanol"
 
 
 @pytest.fixture(scope="module")
@@ -202,6 +208,21 @@ def test_the_weights_outlive_torchscript(ethanol, path, tmp_path):
     second = ethanol.evaluate(ethanol.template_numbers, ethanol.template_positions)
     np.testing.assert_allclose(first.energy, second.energy, atol=SYMMETRY)
     np.testing.assert_allclose(first.coefficients, second.coefficients, atol=SYMMETRY)
+
+
+def test_the_template_is_the_lowest_of_several_minima(ethanol, path, tmp_path):
+    model, basis = rebuild_model(path)
+    files = [EXAMPLE / f"ethanol{name}.xyz" for name in ("", "-gauche")]
+    starts = np.stack([ase.io.read(file).positions for file in files]) / BOHR_ANGSTROM
+    minima = [bundle_module.relax(ethanol, ethanol.template_numbers, start) for start in starts]
+    energies = ethanol.evaluate(ethanol.template_numbers, np.stack(minima)).energy
+    assert np.ptp(energies) > 1e-5
+    highest_first = starts[np.argsort(-energies)]
+    provenance = dataclasses.replace(provenance_of(ethanol), positions=highest_first)
+    export_bundle(model, basis, provenance, tmp_path / "lowest")
+    template = load_model(tmp_path / "lowest").template_positions
+    found = ethanol.evaluate(ethanol.template_numbers, template).energy
+    np.testing.assert_allclose(found, energies.min(), atol=1e-9)
 
 
 def test_a_model_without_a_minimum_is_not_exported(ethanol):

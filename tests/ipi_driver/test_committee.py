@@ -132,7 +132,7 @@ def second_member(tmp_path_factory: pytest.TempPathFactory) -> Path:
     provenance = Provenance(
         name="ethanol",
         numbers=shipped.template_numbers,
-        positions=shipped.template_positions,
+        positions=shipped.template_positions[None],
         charge=shipped.manifest["charge"],
         level=shipped.manifest["level"],
         training_sha256="",
