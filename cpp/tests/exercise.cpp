@@ -1,17 +1,15 @@
 // Calls every function of the kernel, with every instruction set of this processor, on structures
 // that reach all branches (contracted shells, every l, close and distant atoms, several
 // threads), and compares fused with explicit results. Meant to run under sanitizers: make asan.
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <atomic>
 #include <cmath>
 #include <cstdio>
 #include <stdexcept>
 #include <thread>
 #include <vector>
-
-#ifndef _WIN32
-#include <sys/wait.h>
-#include <unistd.h>
-#endif
 
 #include "densnet/kernel.hpp"
 #include "densnet/parallel.hpp"
@@ -84,13 +82,11 @@ void exercise_threads() {
         }
     }
     expect(std::abs(n_caught - 3), 1.0, 0.0, "exceptions of items");
-#ifndef _WIN32
     const pid_t child = fork();
     if (child == 0) _exit(visits_every_item_once(400, 3) ? 0 : 1);
     int status = -1;
     waitpid(child, &status, 0);
     expect(std::abs(status), 1.0, 0.0, "items of a forked process");
-#endif
 }
 
 // Two species: one of single s shells, one with every l, contractions, and odd numbers of shells.

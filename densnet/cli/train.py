@@ -115,12 +115,13 @@ def make_training(path: Path, device: str) -> "TrainingRun | ResponseRun":
 
     if is_response_alone(path):
         alone = load_yaml(path, ResponseTrainingConfig)
-        model, basis = load_networks(alone.initial_model)
+        model, basis = load_networks(shipped_or_beside(path, alone.initial_model))
         return ResponseRun(alone, model, basis, device=device)
     config = load_yaml(path, TrainingConfig)
     initial = None
     if config.initial_model is not None:
-        initial = InitialModel(str(config.initial_model), *load_networks(config.initial_model))
+        place = shipped_or_beside(path, config.initial_model)
+        initial = InitialModel(str(config.initial_model), *load_networks(place))
     return TrainingRun(config, initial, device=device)
 
 
@@ -137,22 +138,28 @@ def is_response_alone(path: Path) -> bool:
     return isinstance(content, dict) and "response" in content and not stages & set(content)
 
 
+def shipped_or_beside(training_file: Path, model: Path) -> Path:
+    """Return the shipped bundle that a bare name means; a file or folder beside comes first."""
+    from densnet.export.contents import find_bundle, shipped_bundles
+
+    bare = model.parent == training_file.parent and model.name in shipped_bundles()
+    return find_bundle(model.name) if bare and not model.exists() else model
+
+
 def load_networks(path: Path) -> "tuple[DensNet, DensityBasis]":
-    """Read networks from a model.ckpt, a bundle, or a shipped model of that name."""
+    """Read networks from a model.ckpt or from a bundle."""
     import zipfile
 
     from densnet.errors import InputError
-    from densnet.export.contents import MANIFEST, shipped_bundles
+    from densnet.export.contents import MANIFEST
     from densnet.export.rebuild import rebuild_model
     from densnet.models.io import model_from_dict
     from densnet.training.checkpoint import load_checkpoint
 
     if not path.exists():
-        if path.name in shipped_bundles():
-            return rebuild_model(path.name)
         raise InputError(
             f"initial_model: {path} does not exist; give a model.ckpt of densnet train, a bundle, "
-            f"or the name of a shipped model ({', '.join(shipped_bundles())})"
+            "or the name of a shipped model"
         )
     # torch writes its checkpoints as zip files too; only a bundle has a manifest.
     zipped = path.is_file() and zipfile.is_zipfile(path)

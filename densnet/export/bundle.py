@@ -203,6 +203,6 @@ def relax(
     after = np.linalg.norm(relaxed[:, None] - relaxed[None, :], axis=-1)
     if not np.abs(after - before).max() < 2.0:
         raise InputError(
-            "the model has no minimum near the first geometry of its training set; train it longer"
+            "the model has no minimum near a training frame of low energy; train it longer"
         )
     return np.asarray(relaxed - relaxed.mean(axis=0))

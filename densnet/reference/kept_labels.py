@@ -12,11 +12,14 @@ import numpy as np
 from densnet.data.store import Frames
 from densnet.errors import DataError, InputError
 
-KEEPABLE: Final = ("energy", "forces", "dipole")
+# Not the dipole: the fitted density has that of the computed one.
+KEEPABLE: Final = ("energy", "forces")
 # Two programs at one level agree far better: other grids and fitting bases cost 1e-3 hartree and
 # one part in a thousand of a force. A wrong unit is a factor of two and more.
 ENERGY_TOLERANCE_HARTREE: Final = 0.1
-RELATIVE_TOLERANCE: Final = 0.2
+FORCE_TOLERANCE: Final = 0.2
+# Hartree/bohr: below it, near a minimum, forces say nothing of their unit.
+SMALL_FORCE: Final = 1e-3
 
 
 def check_kept(frames: Frames, names: tuple[str, ...]) -> None:
@@ -25,7 +28,7 @@ def check_kept(frames: Frames, names: tuple[str, ...]) -> None:
     Raises
     ------
     InputError
-        If a name is not one of energy, forces and dipole.
+        If a name is neither energy nor forces.
     MissingLabelError
         If the file of frames has no such column.
     DataError
@@ -48,7 +51,7 @@ def kept_values(
     Raises
     ------
     DataError
-        If they are not labels of the same level in hartree, hartree/bohr and e·bohr.
+        If they are not labels of the same level in hartree and hartree/bohr.
     """
     kept: dict[str, object] = {}
     for name in names:
@@ -56,12 +59,14 @@ def kept_values(
         theirs = np.asarray(frames[name][row], dtype=np.float64)
         difference = float(np.sqrt(np.mean((theirs - own) ** 2)))
         size = float(np.sqrt(np.mean(own**2)))
-        allowed = ENERGY_TOLERANCE_HARTREE if name == "energy" else RELATIVE_TOLERANCE * size
+        allowed = ENERGY_TOLERANCE_HARTREE
+        if name == "forces":
+            allowed = max(FORCE_TOLERANCE * size, SMALL_FORCE)
         if difference > allowed:
             raise DataError(
                 f"{frames.path}: {name} of frame {int(frames['frame'][row])} differs from what is "
                 f"computed by {difference:.3g} (root mean square) of {size:.3g}: kept labels "
-                "must be in hartree, hartree/bohr and e·bohr, at the level of the configuration"
+                "must be in hartree and hartree/bohr, at the level of the configuration"
             )
         kept[name] = theirs
     return kept

@@ -96,7 +96,7 @@ def label_frames(
     n_workers : int
         How many of them; twice as many frames are kept waiting for them.
     keep : tuple of str
-        Columns of `frames` (energy, forces, dipole) that take the place of what is computed.
+        Columns of `frames` (energy, forces) that take the place of what is computed.
     retry_failed : bool
         Compute frames again that are recorded as failed.
 

@@ -59,7 +59,7 @@ class LabelConfig:
     imports : tuple of Import
         Labels made elsewhere.
     keep : tuple of str
-        Labels that come with the frames (energy, forces, dipole) and stay as they are, checked
+        Labels that come with the frames (energy, forces) and stay as they are, checked
         against what is computed: for published sets.
     """
 

@@ -4,9 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from densnet.data.store import FrameFile
+from densnet.data.store import FrameFile, Frames
 from densnet.data.writer import FrameWriter
 from densnet.errors import DataError, InputError, MissingLabelError
+from densnet.reference.kept_labels import kept_values
 from densnet.reference.level import Level
 from densnet.reference.run_label import LabelConfig, run_label
 from densnet.reference.scf import Calculator
@@ -15,9 +16,7 @@ from densnet.structure import Structure
 LEVEL = Level(xc="pbe", basis="sto-3g", auxiliary_basis="weigend", grid_level=1)
 
 
-def run_with(
-    folder: Path, water: Structure, keep: tuple[str, ...], **published: object
-) -> np.ndarray:
+def run_with(folder: Path, water: Structure, keep: tuple[str, ...], **published: object) -> Frames:
     """Label one frame that comes with labels, and return the labelled frames."""
     with FrameWriter(folder / "frames.h5", water.numbers, {"charge": 0}) as writer:
         row = {"frame": 7, "positions": water.positions, "tag": "train", "temperature": 500.0}
@@ -53,10 +52,19 @@ def test_forces_in_another_unit_are_refused(tmp_path: Path, water: Structure, un
         run_with(tmp_path, water, ("forces",), forces=forces)
 
 
+def test_forces_of_a_minimum_are_kept(water: Structure) -> None:
+    """Two programs have their minima at slightly different places."""
+    forces = np.full((1, 3, 3), 2e-4)
+    columns = {"frame": np.array([7]), "forces": forces}
+    frames = Frames(Path("frames.h5"), water.numbers, columns, {})
+    kept = kept_values(frames, 0, ("forces",), {"forces": np.zeros((3, 3))})
+    np.testing.assert_array_equal(kept["forces"], forces[0])
+
+
 @pytest.mark.parametrize(
     ("keep", "published", "error", "message"),
     [
-        (("gap",), {"gap": 0.1}, InputError, "'gap' cannot be kept"),
+        (("dipole",), {"dipole": np.ones(3)}, InputError, "'dipole' cannot be kept"),
         (("energy",), {}, MissingLabelError, "has no energy"),
         (("energy",), {"energy": np.nan}, DataError, "energy of frame 7 is absent or not finite"),
     ],

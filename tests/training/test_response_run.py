@@ -14,7 +14,7 @@ import torch
 import yaml
 
 from densnet.cli.main import main
-from densnet.cli.train import load_networks
+from densnet.cli.train import load_networks, shipped_or_beside
 from densnet.data.store import FrameFile
 from densnet.density import compute_moments
 from densnet.errors import InputError, MissingLabelError
@@ -208,8 +208,17 @@ def test_a_training_file_without_data_or_model_says_so(tmp_path, capsys):
 def test_networks_are_read_from_a_checkpoint_and_from_a_bundle(shipped, tmp_path):
     path = tmp_path / "model.ckpt"
     save_checkpoint(path, model_to_dict(*shipped))
-    for source in (path, find_bundle("ethanol"), tmp_path / "ethanol"):
+    for source in (path, find_bundle("ethanol")):
         model, basis = load_networks(source)
         assert basis.sha256 == shipped[1].sha256
         for name, value in shipped[0].state_dict().items():
             assert torch.equal(value, model.state_dict()[name]), name
+
+
+def test_a_bare_name_means_a_shipped_model_and_a_path_does_not(tmp_path):
+    file = tmp_path / "train.yaml"
+    assert shipped_or_beside(file, tmp_path / "ethanol") == find_bundle("ethanol")
+    missing = tmp_path / "runs" / "ethanol"
+    assert shipped_or_beside(file, missing) == missing
+    (tmp_path / "ethanol").mkdir()
+    assert shipped_or_beside(file, tmp_path / "ethanol") == tmp_path / "ethanol"

@@ -2,6 +2,9 @@
 // of a small molecule.
 #pragma once
 
+#include <pthread.h>
+#include <signal.h>
+
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -11,11 +14,6 @@
 #include <new>
 #include <system_error>
 #include <thread>
-
-#ifndef _WIN32
-#include <pthread.h>
-#include <signal.h>
-#endif
 
 namespace densnet {
 
@@ -76,15 +74,11 @@ private:
 
     // At least so many workers, or as many as the system allows; returns how many there are.
     int grow(int n_workers) {
-#ifndef _WIN32
+        if (n_workers_ >= n_workers) return n_workers_;
         // Signals are for the threads of the program.
         sigset_t all, before;
-        if (n_workers_ < n_workers) {
-            sigfillset(&all);
-            pthread_sigmask(SIG_SETMASK, &all, &before);
-        }
-#endif
-        const int had = n_workers_;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before);
         try {
             for (; n_workers_ < n_workers; ++n_workers_) {
                 std::thread([this] {
@@ -96,12 +90,9 @@ private:
                 }).detach();
             }
         } catch (const std::system_error&) {
+            // The system allows no more of them: the work is shared among fewer.
         }
-#ifndef _WIN32
-        if (had < n_workers) pthread_sigmask(SIG_SETMASK, &before, nullptr);
-#else
-        (void)had;
-#endif
+        pthread_sigmask(SIG_SETMASK, &before, nullptr);
         return n_workers_;
     }
 
@@ -145,9 +136,7 @@ private:
     }
 
     static WorkerPool* make() {
-#ifndef _WIN32
         pthread_atfork(nullptr, nullptr, [] { new (instance_) WorkerPool; });
-#endif
         return new WorkerPool;
     }
 
