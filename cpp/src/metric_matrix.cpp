@@ -42,8 +42,9 @@ BlockScratch& thread_scratch() {
 // The least time that an element takes: overlaps of ethanol in a large basis, from caches.
 constexpr double kElementNanoseconds = 0.3;
 
-// A result beyond this many bytes does not stay in the caches.
-constexpr std::size_t kStreamedBytes = std::size_t{16} << 20;
+// A result beyond this many bytes is taken not to stay in the caches, of which 32 MiB are common. (What
+// the system tells may be that of all processors together.)
+constexpr std::size_t kStreamedBytes = std::size_t{24} << 20;
 
 // Such a result is written in tiles of about this many functions of neighbouring atoms: shorter runs
 // cost up to twice the time, and larger tiles would not stay in the caches.
@@ -159,7 +160,7 @@ private:
         if (streamed_) return;
         // Pairs that share a vector of coupled harmonics need the same ones.
         std::sort(pairs_.begin(), pairs_.end(), [](const AtomPair& x, const AtomPair& y) {
-            return x.degrees < y.degrees;
+            return x.degrees > y.degrees;
         });
     }
 

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# A turn is as many calls as fill this time: a single short call would mostly measure how fast its
-# working set comes back into the caches after the others' turns, which is why one call goes before;
-# a call that fills a turn by itself needs none.
+# A turn is as many calls as fill this time; calls that do not count go before it, until the caches
+# hold their working set and the threads of whoever had the turn before are asleep: those of OpenMP
+# look for work some 5 ms longer, on processors that are timed. A call that fills a turn by itself
+# needs none.
 TURN_SECONDS = 0.03
+LEAD_SECONDS = 0.01
 LEAST_TURNS, MOST_TURNS = 3, 15
 
 
@@ -55,7 +57,8 @@ def interleaved(functions: Mapping[str, Callable[[], object]], seconds: float) -
         if turn >= LEAST_TURNS and time.perf_counter() - started > seconds:
             break
         for name, function in functions.items():
-            if calls[name] > 1:
+            lead = time.perf_counter() + LEAD_SECONDS
+            while calls[name] > 1 and time.perf_counter() < lead:
                 function()
             wall, cpu = time.perf_counter(), time.process_time()
             for _ in range(calls[name]):
