@@ -35,8 +35,8 @@ examples:
   densnet-driver ethanol -u NAME -n 32                i-PI without <batch_size>: 32 connections,
                                                       one model call for all beads
   densnet-driver ethanol -u a -u b --stay             two servers, and whoever comes after them
-  densnet-driver ethanol -u NAME --domain-stop 1.5    stop half as far again from the training set
-                                                      as its farthest frame
+  densnet-driver ethanol -u NAME --domain-stop 1.5    stop well outside the training set, whose
+                                                      edge is 1
   densnet-driver first -c second third -u NAME --spread-stop 0.3
                                                       the mean of three models, and their spread
 """
@@ -155,7 +155,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--domain-stop",
         type=float,
         default=float("inf"),
-        help="a larger distance ends the run (1: the farthest training frame)",
+        help="a larger distance ends the run (1: the edge of the training set)",
     )
     guard.add_argument(
         "--spread-warning",

@@ -2,12 +2,20 @@
 
 The descriptor of a molecule is the list of its inverse interatomic distances, sorted within each
 pair of elements: it does not change with orientation or with the exchange of equal atoms. The
-training set gives it a mean and a covariance; the measure of a frame is its Mahalanobis distance
+training set gives it a mean, a covariance and ranges. The measure of a frame is the larger of its
+Mahalanobis distance
 
     d(x) = sqrt((x − m)ᵀ (C + ε tr(C)/n 1)⁻¹ (x − m) / n)
 
-over that of the farthest training frame. 1 is as far as any training frame, 2 is twice as far.
-Bundles carry the domain of their training set; ``densnet ipi domain`` makes one of any other.
+over that of the farthest training frame, which tells unusual shapes, and of the largest
+
+    |x_i − c_i| / h_i,      c_i, h_i the centre and half the width of the range of x_i,
+
+which tells a single bond that is longer or shorter than any in the training set. Neighbours in the
+order whose ranges overlap, such as all C–H bonds, share one: that they are as equal as in a minimum
+is no distance from frames in which they vibrate. 1 is as far as any training frame, 2 is twice as
+far; new frames of the same dynamics hardly ever lie beyond 1. Bundles carry the domain of their
+training set; ``densnet ipi domain`` makes one of any other.
 """
 
 import io
@@ -23,9 +31,11 @@ from densnet.errors import DataError, InputError
 
 # Directions in which the training set hardly varies must not dominate the distance.
 RIDGE = 1e-3
+# A distance that never changed must not count as infinitely far when it does.
+LEAST_REACH = 1e-3
 # Fewer frames do not determine the covariance of some tens of distances.
 FEWEST_FRAMES = 50
-_STORED = ("numbers", "mean", "whitening", "farthest")
+_STORED = ("numbers", "mean", "whitening", "farthest", "centre", "reach")
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,20 +49,24 @@ class Domain:
     whitening : (n_features, n_features) float64, bohr
         W with Wᵀ W the inverse covariance.
     farthest : float
-        Largest distance of a training frame.
+        Largest Mahalanobis distance of a training frame.
+    centre, reach : (n_features,) float64, 1/bohr
+        Middle and half the width of the range of each feature.
     """
 
     numbers: NDArray[np.int64]
     mean: NDArray[np.float64]
     whitening: NDArray[np.float64]
     farthest: float
+    centre: NDArray[np.float64]
+    reach: NDArray[np.float64]
     _describe: "Descriptor" = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_describe", Descriptor(self.numbers))
 
     def measure(self, positions: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Distances from the training set, in units of its farthest frame.
+        """Distances from the training set; 1 is its edge.
 
         Parameters
         ----------
@@ -62,8 +76,10 @@ class Domain:
         -------
         (n_batch,) float64
         """
-        deviation = self._describe(positions) - self.mean
-        return np.asarray(_distances(deviation @ self.whitening.T) / self.farthest)
+        features = self._describe(positions)
+        shape = _distances((features - self.mean) @ self.whitening.T) / self.farthest
+        bonds = (np.abs(features - self.centre) / self.reach).max(axis=1)
+        return np.asarray(np.maximum(shape, bonds))
 
     def to_bytes(self) -> bytes:
         """The content of a domain file: npz, the whitening in single precision."""
@@ -74,6 +90,8 @@ class Domain:
             mean=self.mean,
             whitening=self.whitening.astype(np.float32),
             farthest=self.farthest,
+            centre=self.centre,
+            reach=self.reach,
         )
         return buffer.getvalue()
 
@@ -110,6 +128,8 @@ class Domain:
             document["mean"],
             document["whitening"].astype(np.float64),
             float(document["farthest"]),
+            document["centre"],
+            document["reach"],
         )
 
     @classmethod
@@ -152,6 +172,20 @@ class Descriptor:
             inverse[:, pairs].sort(axis=1)
         return np.asarray(inverse)
 
+    def share_ranges(
+        self, low: NDArray[np.float64], high: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Widest range, (n_features,) twice, of the neighbours in the order that overlap."""
+        low, high = low.copy(), high.copy()
+        for pairs in self._ranges:
+            for i in range(pairs.start + 1, pairs.stop):
+                if low[i] <= high[i - 1]:
+                    low[i] = low[i - 1]
+            for i in range(pairs.stop - 1, pairs.start, -1):
+                if low[i] <= high[i - 1]:
+                    high[i - 1] = high[i]
+        return low, high
+
 
 def fit_domain(numbers: Sequence[int], positions: NDArray[np.float64]) -> Domain:
     """Learn where a training set lies.
@@ -171,7 +205,8 @@ def fit_domain(numbers: Sequence[int], positions: NDArray[np.float64]) -> Domain
             f"{len(positions)} frames do not describe a training set; at least {FEWEST_FRAMES}"
         )
     z = np.array(numbers, dtype=np.int64)
-    features = Descriptor(z)(positions)
+    describe = Descriptor(z)
+    features = describe(positions)
     mean = features.mean(axis=0)
     covariance = np.cov(features.T)
     n_features = len(mean)
@@ -179,7 +214,9 @@ def fit_domain(numbers: Sequence[int], positions: NDArray[np.float64]) -> Domain
     values, vectors = np.linalg.eigh(covariance)
     whitening = (vectors / np.sqrt(values)).T
     farthest = float(_distances((features - mean) @ whitening.T).max())
-    return Domain(z, mean, whitening, farthest)
+    low, high = describe.share_ranges(features.min(axis=0), features.max(axis=0))
+    reach = np.maximum(0.5 * (high - low), LEAST_REACH * high)
+    return Domain(z, mean, whitening, farthest, 0.5 * (low + high), reach)
 
 
 def _distances(white: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -37,8 +37,8 @@ class Limits:
     bond_ratio : float
         Longest bond over the template's; 2 is dissociation, far outside any training set.
     domain_warning, domain_stop : float
-        Distance from the training set, in units of its farthest frame, that is logged, and that
-        ends the run.
+        Distance from the training set, 1 at its edge, that is logged, and that ends the run. New
+        frames of the same dynamics reach 1.03.
     spread_warning, spread_stop : float
         Disagreement of a committee on the force on an atom, hartree/bohr, that is logged, and that
         ends the run. 0.002 is 0.1 eV/Å, ten times the error of a good model.
@@ -47,7 +47,7 @@ class Limits:
     force: float = 1.0
     energy_per_atom: float = 0.1
     bond_ratio: float = 2.0
-    domain_warning: float = 1.0
+    domain_warning: float = 1.1
     domain_stop: float = float("inf")
     spread_warning: float = 0.002
     spread_stop: float = float("inf")
@@ -176,9 +176,10 @@ class Guard:
         if far.any():
             if self.outside == 0:
                 logger.warning(
-                    "a frame is %.2f times as far from the training set as its farthest frame; "
-                    "counted from now on",
+                    "a frame is at %.2f from the training set, whose edge is 1; frames beyond %.2f "
+                    "are counted from now on",
                     distances.max(),
+                    self._limits.domain_warning,
                 )
             self.outside += int(far.sum())
         stop = distances > self._limits.domain_stop
