@@ -1,12 +1,13 @@
-"""One call of a model: the compiled engine beside TorchScript (and MACE), turn by turn.
+"""One call of a model: the compiled engine beside TorchScript (MACE, NequIP), turn by turn.
 
-Every call returns energy, forces, virial, dipole, density coefficients and charges; MACE's energy
-and forces only. One thread. Three tables: a batch of 1 and of 32 displaced equilibrium geometries;
-alkane chains up to 98 atoms, where only the time means anything; and the engine's stages for one
-structure, with the floating-point operations that each executes.
+Every call returns energy, forces, virial, dipole, density coefficients and charges; MACE's and
+NequIP's energy and forces only. One thread. Three tables: a batch of 1 and of 32 displaced
+equilibrium geometries; alkane chains up to 98 atoms, where only the time means anything; and the
+engine's stages for one structure, with the floating-point operations that each executes.
 
 MACE comes as the TorchScript that tests/benchmarks/make_mace.py writes from the structures that
---write-structures writes.
+--write-structures writes, NequIP as make_nequip.py compiles it ahead of time for these structures
+and this machine.
 """
 
 import argparse
@@ -44,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--carbons", nargs="*", type=int, default=list(CARBONS), metavar="N", help="alkane chains"
     )
     parser.add_argument("--mace", metavar="PREFIX", help="prefix that make_mace.py was given")
+    parser.add_argument("--nequip", metavar="PREFIX", help="prefix that make_nequip.py was given")
     parser.add_argument(
         "--write-structures",
         type=Path,
@@ -72,7 +74,8 @@ def run(args: argparse.Namespace) -> dict[str, Any]:
         for dtype in args.dtypes
         for path in ("engine", "torchscript")
     }
-    batches = compare_batches(models, args.mace, args.seconds)
+    peers = competitors(args.mace, args.nequip)
+    batches = compare_batches(models, peers, args.seconds)
     console.print(time_table("one call", batches))
     chains = compare_chains(models, args.carbons, args.seconds)
     if chains:
@@ -101,14 +104,45 @@ def structures(model: Model) -> NDArray[np.float64]:
     return model.template_positions + rng.normal(scale=DISPLACEMENT_BOHR, size=shape)
 
 
+def competitors(mace: str | None, nequip: str | None) -> dict[str, dict[int, Callable[[], object]]]:
+    """Return a call of other codes for every size of a batch.
+
+    Raises
+    ------
+    InputError
+        If a file is missing.
+    """
+    found: dict[str, dict[int, Callable[[], object]]] = {}
+    for code, prefix, ends in (
+        ("mace", mace, (".pt", "-inputs.pt")),
+        ("nequip", nequip, ("-1.pt2", "-32.pt2", "-inputs.pt")),
+    ):
+        for end in ends:
+            if prefix is not None and not Path(prefix + end).is_file():
+                raise InputError(
+                    f"--{code}: there is no {prefix}{end}; tests/benchmarks/make_{code}.py makes it"
+                )
+    if mace is not None:
+        scripted = torch.jit.load(f"{mace}.pt")
+        inputs = torch.load(f"{mace}-inputs.pt", weights_only=True)
+        found["MACE-small float32"] = {
+            n: lambda n=n: scripted(inputs[n], compute_force=True)  # type: ignore[misc]
+            for n in BATCHES
+        }
+    if nequip is not None:
+        taken = torch.load(f"{nequip}-inputs.pt", weights_only=True)
+        packages = {n: torch._inductor.aoti_load_package(f"{nequip}-{n}.pt2") for n in BATCHES}
+        found["NequIP float32"] = {
+            n: lambda n=n: packages[n](*taken[n])  # type: ignore[misc]
+            for n in BATCHES
+        }
+    return found
+
+
 def compare_batches(
-    models: dict[str, Model], mace: str | None, seconds: float
+    models: dict[str, Model], peers: dict[str, dict[int, Callable[[], object]]], seconds: float
 ) -> dict[str, dict[str, Timing]]:
     """Time batches of the model's own molecule."""
-    competitor = inputs = None
-    if mace is not None:
-        competitor = torch.jit.load(f"{mace}.pt")
-        inputs = torch.load(f"{mace}-inputs.pt", weights_only=True)
     timings = {}
     first = next(iter(models.values()))
     numbers, positions = first.template_numbers, structures(first)
@@ -117,8 +151,7 @@ def compare_batches(
             name: lambda model=model, n=n: model.evaluate(numbers, positions[:n])  # type: ignore[misc]
             for name, model in models.items()
         }
-        if competitor is not None and inputs is not None:
-            calls["MACE-small float32"] = lambda n=n: competitor(inputs[n], compute_force=True)  # type: ignore[misc]
+        calls |= {name: batches[n] for name, batches in peers.items()}
         timings[f"batch {n}"] = interleaved(calls, seconds)
     return timings
 
