@@ -30,8 +30,8 @@ examples:
   densnet evaluate ethanol ethanol.h5
   densnet evaluate runs/ethanol/bundle ethanol.h5 --density-frames 150 --output report --json e.json
 
-The file must hold orbitals for the density on the grid (densnet label keeps them); without them the
-other errors are still reported and the table says that the density's is missing.
+The density is compared on the grid for frames that have orbitals (densnet label keeps them; compact
+files hold those of the test frames); for frames without, the other errors are still reported.
 """
 
 
@@ -79,25 +79,27 @@ def run(args: argparse.Namespace) -> int:
         predictions = predict(
             model, frames, on_progress=lambda done, _: bar.update(task, completed=done)
         )
-    with_density = args.density_frames > 0 and "orbitals" in frames.columns
+    on_grid = has_orbitals(frames) & (args.density_frames > 0)
     rows: dict[str, Row] = {}
     for label, mask in by_temperature(frames):
         labels, chosen = frames.subset(mask), predictions.subset(mask)
         density = None
-        if with_density:
-            density = density_summary(model, labels, chosen, label, args)
+        known = on_grid[mask]
+        if known.any():
+            density = density_summary(
+                model, labels.subset(known), chosen.subset(known), label, args
+            )
         polarizability = compute_polarizability_errors(labels, chosen)
         rows[label] = (compute_property_errors(labels, chosen), density, polarizability)
     console = Console()
     console.print(error_table(f"{model.name} on {len(frames)} frames ({args.tag})", rows))
-    if args.density_frames > 0 and not with_density:
+    if args.density_frames > 0 and not on_grid.all():
         console.print(
-            f"{args.data} holds no orbitals, so the density was not compared on a grid; "
-            "densnet label keeps them"
+            f"{args.data} holds orbitals of {on_grid.sum()} of these {len(frames)} frames; the "
+            "density of the others cannot be compared on a grid: densnet label keeps them"
         )
     if args.output is not None:
-        density_frames = args.density_frames if with_density else 0
-        picture = draw_parity(model, frames, predictions, density_frames, args.output)
+        picture = draw_parity(model, frames, predictions, on_grid, args.output)
         console.print(f"parity pictures: {picture}")
     write_json(
         args.json,
@@ -118,6 +120,20 @@ def run(args: argparse.Namespace) -> int:
         },
     )
     return 0
+
+
+def has_orbitals(frames: "Frames") -> "NDArray[np.bool_]":
+    """Which frames have what the density is compared with on a grid."""
+    import numpy as np
+
+    from densnet.data.schema import COLUMNS
+
+    known = np.ones(len(frames), dtype=bool)
+    for name in ("orbitals", "coefficients"):
+        if name not in frames.columns:
+            return np.zeros(len(frames), dtype=bool)
+        known &= ~COLUMNS[name].absent(frames.columns[name])
+    return known
 
 
 def density_summary(
@@ -180,17 +196,20 @@ def error_table(title: str, rows: "dict[str, Row]") -> object:
         of_alpha("  (predicting its mean, SD)", lambda a: f"{a.isotropic_spread_bohr3:.2f}")
         of_alpha("  frames with a label", lambda a: f"{a.n_frames}")
     densities = [d for _, d, _ in rows.values()]
-    if all(d is not None for d in densities):
-        found = [d for d in densities if d is not None]
-        line(
+    if any(d is not None for d in densities):
+
+        def of_density(name: str, text: "Callable[[DensityErrorSummary], str]") -> None:
+            line(name, ["–" if d is None else text(d) for d in densities])
+
+        of_density(
             "density L1, % of electrons",
-            [f"{d.predicted:.3f} ± {d.predicted_standard_error:.3f}" for d in found],
+            lambda d: f"{d.predicted:.3f} ± {d.predicted_standard_error:.3f}",
         )
-        line("  worst frame", [f"{d.predicted_maximum:.3f}" for d in found])
-        line("  % of valence electrons", [f"{d.predicted_valence:.3f}" for d in found])
-        line("  fitting floor of the basis", [f"{d.floor:.3f}" for d in found])
-        line("  superposed atoms", [f"{d.baseline:.2f}" for d in found])
-        line("  frames on the grid", [f"{d.n_frames}" for d in found])
+        of_density("  worst frame", lambda d: f"{d.predicted_maximum:.3f}")
+        of_density("  % of valence electrons", lambda d: f"{d.predicted_valence:.3f}")
+        of_density("  fitting floor of the basis", lambda d: f"{d.floor:.3f}")
+        of_density("  superposed atoms", lambda d: f"{d.baseline:.2f}")
+        of_density("  frames on the grid", lambda d: f"{d.n_frames}")
     return table
 
 
@@ -198,10 +217,10 @@ def draw_parity(
     model: "Model",
     frames: "Frames",
     predictions: "Predictions",
-    density_frames: int,
+    on_grid: "NDArray[np.bool_]",
     folder: Path,
 ) -> Path:
-    """Draw energy, forces, dipole and density, one colour a temperature."""
+    """Draw energy, forces, dipole and, where it is known, density, one colour a temperature."""
     import numpy as np
 
     from densnet.evaluation.density_error import spread_over
@@ -222,18 +241,20 @@ def draw_parity(
         return ParityPanel(title, unit, sets, error_unit="m" + unit, error_factor=1e3)
 
     density_panels = []
-    if density_frames > 0:
-        sets = {}
-        for label, mask in masks:
-            index = np.flatnonzero(mask)[spread_over(int(mask.sum()), PARITY_FRAMES)]
-            sets[label] = sample_difference_density(
+    sampled = {}
+    for label, mask in masks:
+        known = np.flatnonzero(mask & on_grid)
+        if len(known):
+            index = known[spread_over(len(known), PARITY_FRAMES)]
+            sampled[label] = sample_difference_density(
                 model.basis, frames.subset(index), predictions.coefficients[index]
             )
+    if sampled:
         density_panels = [
             ParityPanel(
                 "Density minus free atoms",
                 "e/bohr³",
-                sets,
+                sampled,
                 error_unit="10⁻³ e/bohr³",
                 error_factor=1e3,
             )

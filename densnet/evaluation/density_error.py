@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from densnet.basis import DensityBasis
-from densnet.data.store import Frames
+from densnet.data.store import Frames, check_present
 from densnet.density import prior_density_on_points
 from densnet.errors import InputError
 from densnet.integrals import density_on_points
@@ -194,7 +194,8 @@ def compute_frame_errors(
     Raises
     ------
     MissingLabelError
-        If the frames carry no orbitals or no coefficients (compact files do not keep orbitals).
+        If a frame has no orbitals (compact files keep those of the test frames), or none has
+        coefficients.
     InputError
         If `predicted` has another shape than the fitted coefficients.
     """
@@ -202,6 +203,7 @@ def compute_frame_errors(
     from densnet.reference.grid_density import compute_grid_density
 
     orbitals, fitted = frames["orbitals"], frames.coefficients
+    check_present(frames, "orbitals", "")
     c = np.asarray(predicted, dtype=np.float64)
     if c.shape != fitted.shape:
         raise InputError(f"predicted must have shape {fitted.shape}, got {c.shape}")

@@ -5,7 +5,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
 from densnet.basis import DensityBasis
-from densnet.data.store import Frames
+from densnet.data.store import Frames, check_present
 from densnet.density import prior_density_on_points
 from densnet.integrals import density_on_points
 
@@ -46,13 +46,14 @@ def sample_difference_density(
     Raises
     ------
     MissingLabelError
-        If the frames carry no orbitals.
+        If a frame has no orbitals.
     """
     # PySCF belongs to labelling; the unfitted density is where it is needed too.
     from densnet.reference.grid_density import compute_grid_density
 
     rng = np.random.default_rng(seed)
     orbitals = frames["orbitals"]
+    check_present(frames, "orbitals", "")
     coefficients = np.asarray(predicted, dtype=np.float64)
     references, predictions = [], []
     for k, positions in enumerate(frames.positions):

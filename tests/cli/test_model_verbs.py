@@ -10,6 +10,8 @@ import pytest
 
 from densnet.cli.main import main
 from densnet.data.store import FrameFile
+from densnet.errors import MissingLabelError
+from densnet.evaluation.density_error import compute_frame_errors
 from densnet.export.rebuild import rebuild_model
 from densnet.export.runtime import load_model
 from densnet.models.io import model_to_dict
@@ -43,6 +45,22 @@ def test_evaluate_prints_a_table_and_writes_numbers_and_pictures(tmp_path, capsy
     assert at_300["properties"]["n_frames"] == 150
     assert at_300["density_percent"]["floor"] < at_300["density_percent"]["predicted"] < 0.6
     assert (tmp_path / "report" / "parity.png").stat().st_size > 10_000
+
+
+def test_evaluate_compares_densities_where_there_are_orbitals(tmp_path, capsys):
+    """The compact file keeps those of its test frames."""
+    numbers = tmp_path / "errors.json"
+    arguments = ["evaluate", "ethanol", str(LABELS), "--tag", "validation", "--density-frames", "1"]
+    assert main([*arguments, "--output", str(tmp_path), "--json", str(numbers)]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "orbitals of 0 of these 110 frames" in printed
+    assert "nan" not in printed
+    assert (tmp_path / "parity.png").is_file()
+    errors = json.loads(numbers.read_text(encoding="utf-8"))["errors"]
+    assert all(of["density_percent"] is None for of in errors.values())
+    frames = FrameFile.read(LABELS, select={"tag": "validation"})
+    with pytest.raises(MissingLabelError, match="orbitals is missing"):
+        compute_frame_errors(load_model("ethanol").basis, frames, frames.coefficients)
 
 
 def test_evaluate_says_which_frames_are_missing(tmp_path, capsys):
