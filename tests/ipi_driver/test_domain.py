@@ -7,6 +7,7 @@ import pytest
 
 from densnet.data.store import FrameFile
 from densnet.errors import DataError, InputError
+from densnet.export.contents import DOMAIN, find_bundle, read_contents, shipped_bundles
 from ipi_driver.__main__ import build_parser, find_domain
 from ipi_driver.checks import Template
 from ipi_driver.domain import Descriptor, Domain, fit_domain
@@ -119,3 +120,12 @@ def test_a_bundle_brings_its_domain_and_another_can_be_named(
 def test_too_few_frames_are_refused(training: np.ndarray) -> None:
     with pytest.raises(InputError, match="10 frames"):
         fit_domain(NUMBERS.tolist(), training[:10])
+
+
+@pytest.mark.parametrize("name", shipped_bundles())
+def test_the_minimum_of_a_shipped_model_is_inside(name: str) -> None:
+    """Its equal distances are more equal than those of any frame in which atoms vibrate."""
+    manifest, content, _ = read_contents(find_bundle(name))
+    numbers = np.array(manifest["template"]["numbers"])
+    domain = Domain.from_bytes(content[DOMAIN], numbers, name)
+    assert domain.measure(np.array([manifest["template"]["positions"]]))[0] < 1.0
