@@ -115,7 +115,7 @@ def competitors(mace: str | None, nequip: str | None) -> dict[str, dict[int, Cal
     found: dict[str, dict[int, Callable[[], object]]] = {}
     for code, prefix, ends in (
         ("mace", mace, (".pt", "-inputs.pt")),
-        ("nequip", nequip, ("-1.pt2", "-32.pt2", "-inputs.pt")),
+        ("nequip", nequip, (*(f"-{n}.pt2" for n in BATCHES), "-inputs.pt")),
     ):
         for end in ends:
             if prefix is not None and not Path(prefix + end).is_file():

@@ -123,17 +123,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def has_orbitals(frames: "Frames") -> "NDArray[np.bool_]":
-    """Which frames have what the density is compared with on a grid."""
+    """Which frames have the orbitals that a density is compared with on a grid."""
     import numpy as np
 
     from densnet.data.schema import COLUMNS
 
-    known = np.ones(len(frames), dtype=bool)
-    for name in ("orbitals", "coefficients"):
-        if name not in frames.columns:
-            return np.zeros(len(frames), dtype=bool)
-        known &= ~COLUMNS[name].absent(frames.columns[name])
-    return known
+    if "orbitals" not in frames.columns:
+        return np.zeros(len(frames), dtype=bool)
+    return ~COLUMNS["orbitals"].absent(frames.columns["orbitals"])
 
 
 def density_summary(

@@ -194,8 +194,7 @@ def compute_frame_errors(
     Raises
     ------
     MissingLabelError
-        If a frame has no orbitals (compact files keep those of the test frames), or none has
-        coefficients.
+        If a frame has no orbitals (compact files keep those of the test frames) or no coefficients.
     InputError
         If `predicted` has another shape than the fitted coefficients.
     """
@@ -203,7 +202,8 @@ def compute_frame_errors(
     from densnet.reference.grid_density import compute_grid_density
 
     orbitals, fitted = frames["orbitals"], frames.coefficients
-    check_present(frames, "orbitals", "")
+    for name in ("orbitals", "coefficients"):
+        check_present(frames, name, "")
     c = np.asarray(predicted, dtype=np.float64)
     if c.shape != fitted.shape:
         raise InputError(f"predicted must have shape {fitted.shape}, got {c.shape}")
