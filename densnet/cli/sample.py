@@ -9,8 +9,10 @@ from densnet.configuration import load_yaml
 HELP = """\
 Draw geometries from GFN2-xTB Langevin dynamics at several temperatures, with every conformer
 (one well of each torsion) equally represented, and write them to a file of frames for densnet
-label. A group with `trajectories: PATTERN` is drawn from xyz files of an i-PI run instead, e.g. the
-beads of path integrals with a first model: frames that correct it where its own dynamics goes.
+label. A group with `beads: 32` is of quantum nuclei: beads of path-integral dynamics (i-PI,
+GFN2-xTB), which a model that is to drive path integrals must have seen; `spread: 1.3` pushes them
+from their centroid. A group with `trajectories: PATTERN` is drawn from xyz files of an i-PI run
+instead, e.g. with a first model: frames that correct it where its own dynamics goes.
 
 examples:
   densnet sample sample.yaml

@@ -14,6 +14,7 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from densnet.errors import DataError, InputError
+from densnet.reference.path_integrals import spread_from_centroid
 from densnet.reference.sampling import Group, Sample
 from densnet.spectra.explicit_files import group_beads
 from densnet.spectra.ipi_xyz import load_xyz
@@ -96,8 +97,8 @@ def spread_beads(rows: Mapping[Path, Rows], factor: float, where: str) -> dict[P
             )
         if any(not np.array_equal(rows[b].steps, rows[replica[0]].steps) for b in replica):
             raise DataError(f"{where}: the beads of {replica[0]} have different steps")
-        centroid = np.mean([rows[bead].values for bead in replica], axis=0)
-        for bead in replica:
-            values = centroid + factor * (rows[bead].values - centroid)
-            spread[bead] = replace(rows[bead], values=values)
+        ring = np.stack([rows[bead].values for bead in replica], axis=1)
+        pushed = spread_from_centroid(ring, factor)
+        for k, bead in enumerate(replica):
+            spread[bead] = replace(rows[bead], values=pushed[:, k])
     return spread

@@ -117,9 +117,11 @@ def run_sample(
 def described(group: Group) -> list[object]:
     """Return what of a group stands in the file, for a later run to compare."""
     entry: list[object] = [group.tag, group.temperature_kelvin, group.n_frames, group.seed]
-    if group.trajectories is None:
-        return entry
-    return [*entry, group.trajectories.name, group.spread]
+    if group.trajectories is not None:
+        return [*entry, group.trajectories.name, group.spread]
+    if group.beads > 1:
+        return [*entry, f"{group.beads} beads", group.spread]
+    return entry
 
 
 def first_trajectory(config: SampleConfig, structure: Structure, group: Group) -> Trajectory:

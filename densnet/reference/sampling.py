@@ -1,5 +1,7 @@
 """Starting frames: GFN2-xTB Langevin dynamics, stratified over the wells of some torsions.
 
+Nuclei are classical, or beads of a ring polymer (`densnet.reference.path_integrals`).
+
 A group of frames (one temperature, one tag) is drawn from many short, independent trajectories. A
 conformer is one well of each torsion. Trajectory k starts from conformer k modulo their number, is
 equilibrated, and then offers one frame every ``spacing_fs``. A frame is kept while the quota of its
@@ -22,11 +24,15 @@ from numpy.typing import NDArray
 from tblite.ase import TBLite
 
 from densnet.errors import InputError, NonFiniteError, SimulationError
+from densnet.reference.path_integrals import RingPolymer, run_ring_polymer, spread_from_centroid
 from densnet.units import BOHR_ANGSTROM
 
 # Give up a group when its trajectories have offered this many times the frames it needs: then a
 # conformer is so rare that the torsion or the starting angles must be wrong.
 OFFERS_PER_FRAME = 50
+# Beads that a snapshot of a ring polymer offers, as far apart on the ring as they can be: the
+# stretches of neighbouring beads are alike, a quarter of the ring on they are forgotten.
+BEADS_OFFERED = 4
 
 
 @dataclass(frozen=True)
@@ -62,6 +68,11 @@ class Group:
     trajectories : Path, optional
         Pattern (``*`` and ``?``) of xyz files of i-PI, from which the frames are drawn; without
         one, they come from dynamics with ``dynamics.method``.
+    beads : int
+        Of a ring polymer, for frames of quantum nuclei; 1: classical nuclei.
+    spread : float
+        Factor on the distances of beads from their centroid, beyond 1 for walls that dynamics
+        seldom meets.
     """
 
     tag: str
@@ -69,6 +80,7 @@ class Group:
     n_frames: int
     seed: int
     trajectories: Path | None = None
+    beads: int = 1
     spread: float = 1.0
 
 
@@ -220,16 +232,43 @@ def run_in_order(
 
 
 def run_trajectory(trajectory: Trajectory) -> list[Offer]:
-    """Run one Langevin trajectory; return (time in fs, positions in bohr) of the offered frames."""
-    group, dynamics = trajectory.group, trajectory.dynamics
-    rng = np.random.default_rng(
-        np.random.SeedSequence([trajectory.seed, group.seed, trajectory.number])
-    )
+    """Run one trajectory; return (time in fs, positions in bohr) of the frames it offers.
+
+    Raises
+    ------
+    NonFiniteError
+        If the dynamics is unstable.
+    SimulationError
+        If i-PI fails, which runs ring polymers.
+    """
+    seeds = np.random.SeedSequence([trajectory.seed, trajectory.group.seed, trajectory.number])
+    run = run_classical if trajectory.group.beads == 1 else run_beads
+    offers = run(trajectory, starting_atoms(trajectory), seeds)
+    if not all(np.isfinite(frame).all() for _, frame in offers):
+        raise NonFiniteError(
+            f"group {trajectory.group.tag} at {trajectory.group.temperature_kelvin} K: the "
+            "sampling dynamics gave positions that are not finite; use a smaller "
+            "dynamics.timestep_fs"
+        )
+    return offers
+
+
+def starting_atoms(trajectory: Trajectory) -> Atoms:
+    """Build the conformer that a trajectory starts from."""
     atoms = Atoms(numbers=trajectory.numbers, positions=trajectory.positions * BOHR_ANGSTROM)
     starts = trajectory.conformers[trajectory.number % len(trajectory.conformers)]
     for torsion, start in zip(trajectory.torsions, starts, strict=True):
         moving = torsion.moving or (torsion.atoms[3],)
         atoms.set_dihedral(*torsion.atoms, start, indices=list(moving))
+    return atoms
+
+
+def run_classical(
+    trajectory: Trajectory, atoms: Atoms, seeds: np.random.SeedSequence
+) -> list[Offer]:
+    """Run Langevin dynamics of ASE."""
+    group, dynamics = trajectory.group, trajectory.dynamics
+    rng = np.random.default_rng(seeds)
     atoms.calc = TBLite(method=dynamics.method, charge=trajectory.charge, verbosity=0)
     widths = np.sqrt(atoms.get_masses() * units.kB * group.temperature_kelvin)
     atoms.set_momenta(rng.standard_normal((len(atoms), 3)) * widths[:, None])
@@ -247,13 +286,37 @@ def run_trajectory(trajectory: Trajectory) -> list[Offer]:
     for i in range(dynamics.frames_per_trajectory):
         integrator.run(stride)
         frame = (atoms.get_positions() - atoms.get_center_of_mass()) / BOHR_ANGSTROM
-        if not np.isfinite(frame).all():
-            raise NonFiniteError(
-                f"group {group.tag} at {group.temperature_kelvin} K: the sampling dynamics gave "
-                "positions that are not finite; use a smaller dynamics.timestep_fs"
-            )
         frames.append(((i + 1) * stride * dynamics.timestep_fs, frame))
     return frames
+
+
+def run_beads(trajectory: Trajectory, atoms: Atoms, seeds: np.random.SeedSequence) -> list[Offer]:
+    """Run a ring polymer and offer a few beads of each snapshot."""
+    group, dynamics = trajectory.group, trajectory.dynamics
+    stride = round(dynamics.spacing_fs / dynamics.timestep_fs)
+    apart = max(group.beads // BEADS_OFFERED, 1)
+    offered = range(0, group.beads, apart)
+    snapshots = run_ring_polymer(
+        atoms,
+        RingPolymer(
+            method=dynamics.method,
+            charge=trajectory.charge,
+            beads=group.beads,
+            kelvin=group.temperature_kelvin,
+            timestep_fs=dynamics.timestep_fs,
+            tau_fs=1000.0 / dynamics.friction_per_ps,
+            equilibration_steps=round(dynamics.equilibration_ps * 1000.0 / dynamics.timestep_fs),
+            stride=stride,
+            n_snapshots=-(-dynamics.frames_per_trajectory // len(offered)),
+            seed=int(seeds.generate_state(1)[0] >> 1),
+        ),
+    )
+    weights = atoms.get_masses() / atoms.get_masses().sum()
+    return [
+        ((i + 1) * stride * dynamics.timestep_fs, ring[k] - weights @ ring[k])
+        for i, ring in enumerate(spread_from_centroid(snapshots, group.spread))
+        for k in offered
+    ][: dynamics.frames_per_trajectory]
 
 
 def dihedral_degrees(positions: NDArray[np.float64], atoms: tuple[int, int, int, int]) -> float:
@@ -281,8 +344,17 @@ def check(group: Group, dynamics: Dynamics, torsions: tuple[Torsion, ...], n_ato
     where = f"group {group.tag}"
     if group.n_frames < 1 or group.temperature_kelvin <= 0.0:
         raise InputError(f"{where}: n_frames and temperature_kelvin must be positive")
-    if group.spread <= 0.0 or (group.spread != 1.0 and group.trajectories is None):
-        raise InputError(f"{where}: spread must be positive, and goes with trajectories of beads")
+    if group.beads < 1 or (group.beads > 1 and group.trajectories is not None):
+        raise InputError(
+            f"{where}: beads must be positive; they are of dynamics that is to be run, so leave "
+            "them out beside trajectories"
+        )
+    if group.spread <= 0.0 or (
+        group.spread != 1.0 and group.beads == 1 and group.trajectories is None
+    ):
+        raise InputError(
+            f"{where}: spread must be positive, and goes with beads or with trajectories of beads"
+        )
     if group.seed < 0:
         raise InputError(f"{where}: seed must not be negative, got {group.seed}")
     if dynamics.timestep_fs <= 0.0 or dynamics.spacing_fs < dynamics.timestep_fs:

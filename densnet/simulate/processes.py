@@ -3,17 +3,16 @@
 import contextlib
 import logging
 import os
-import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from densnet.errors import SimulationError
+from densnet.programs import installed_program
 from ipi_driver.connection import SOCKETS_PREFIX
 
 logger = logging.getLogger(__name__)
@@ -25,6 +24,7 @@ DRIVER_ERRORS = "driver.err"
 # start does not cure.
 MAX_EARLY_DEATHS = 5
 SERVED = b"has been answered"
+ERROR = " ERROR "
 # i-PI's only thread that talks to drivers has ended with an exception; the rest waits for it.
 HUNG = b"Exception in thread poll_"
 # Statuses of densnet-driver that say: do not start me again (see ipi_driver.client.ExitCode).
@@ -59,21 +59,6 @@ def remove_stale_socket(name: str, prefix: str = SOCKETS_PREFIX) -> None:
 def quiet_environment() -> dict[str, str]:
     """The environment of the children: one thread each, or small molecules run ten times slower."""
     return {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", **os.environ}
-
-
-def find_program(name: str) -> str:
-    """Path of an installed program, looked for beside this Python first.
-
-    Raises
-    ------
-    SimulationError
-        If it is not installed.
-    """
-    beside = Path(sys.executable).parent / name
-    found = str(beside) if beside.is_file() else shutil.which(name)
-    if found is None:
-        raise SimulationError(f"the program {name} is not installed: pip install densnet")
-    return found
 
 
 def _terminate(process: subprocess.Popen[bytes] | None) -> None:
@@ -132,7 +117,7 @@ class Server:
         remove_stale_socket(self.socket_name)
         log_path = self.directory / SERVER_LOG
         self._log_read = log_path.stat().st_size if log_path.is_file() else 0
-        command = [find_program(self.program), self.input_name]
+        command = [installed_program(self.program), self.input_name]
         self._process = _launch(command, self.directory, SERVER_LOG)
 
     def is_running(self) -> bool:
@@ -215,13 +200,20 @@ class DriverProcess:
             return
         self._early_deaths = 0 if self._has_served() else self._early_deaths + 1
         if status in FINAL_STATUSES or self._early_deaths >= MAX_EARLY_DEATHS:
-            raise SimulationError(
-                f"the driver stopped with status {status}: "
-                f"{last_line(self.directory / DRIVER_LOG, self.directory / DRIVER_ERRORS)}"
-            )
+            raise SimulationError(f"the driver stopped with status {status}: {self._reason()}")
         self.restarts += 1
         logger.warning("the driver died (status %d); starting another", status)
         self.start()
+
+    def _reason(self) -> str:
+        """What it gave as its reason, which other lines may follow; else its last line."""
+        log = self.directory / DRIVER_LOG
+        if log.is_file():
+            lines = log.read_bytes()[self._log_offset :].decode("utf-8", "replace").split("\n")
+            reasons = [line for line in lines if ERROR in line]
+            if reasons:
+                return reasons[-1].partition(ERROR)[2].strip()
+        return last_line(log, self.directory / DRIVER_ERRORS)
 
     def _has_served(self) -> bool:
         """Whether the last one has answered a frame."""

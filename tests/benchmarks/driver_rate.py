@@ -36,7 +36,7 @@ from densnet.cli.bench_model import structures
 from densnet.cli.bench_timing import interleaved
 from densnet.cli.output import add_json_option, write_json
 from densnet.export.runtime import Model, load_model
-from densnet.simulate.processes import find_program
+from densnet.programs import installed_program
 from tests.benchmarks.ipi_runs import (
     StepTime,
     absolute,
@@ -91,7 +91,7 @@ def time_step(variant: str, beads: int, args: argparse.Namespace) -> StepTime:
         xml = without_dipoles(xml)
         driver = [*map(str, program), *stock, "-m", "mace", "-o", options]
     else:
-        program = [sys.executable, find_program("i-pi-py_driver")]
+        program = [sys.executable, installed_program("i-pi-py_driver")]
         options = ["-P", ipi_driver.pes.__file__, "-o", absolute(args.model)]
         driver = [*program, *stock, "-m", "custom", *options]
     if variant == "stock":

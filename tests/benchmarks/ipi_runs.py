@@ -16,11 +16,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
+from densnet.programs import installed_program  # noqa: E402
 from densnet.simulate.bundle import load_molecule  # noqa: E402
 from densnet.simulate.ensembles import ENSEMBLES  # noqa: E402
 from densnet.simulate.ipi_input import BOX_ANGSTROM, StageInput, Transport  # noqa: E402
 from densnet.simulate.plan import Molecule  # noqa: E402
-from densnet.simulate.processes import find_program, quiet_environment  # noqa: E402
+from densnet.simulate.processes import quiet_environment  # noqa: E402
 from densnet.simulate.structure_files import write_xyz  # noqa: E402
 from densnet.units import BOHR_ANGSTROM  # noqa: E402
 from ipi_driver.connection import SOCKETS_PREFIX  # noqa: E402
@@ -147,7 +148,7 @@ def time_run(xml: str, molecule: Molecule, driver: Sequence[str], address: str) 
         (directory / "template.xyz").write_text(text + "\n")
         (directory / "input.xml").write_text(xml)
         server = subprocess.Popen(
-            [find_program("i-pi"), "input.xml"],
+            [installed_program("i-pi"), "input.xml"],
             cwd=directory,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -81,11 +81,3 @@ def test_a_fault_makes_the_status_1(
     text = capsys.readouterr().out
     assert "→ pip install ipi" in text
     assert "1 things to repair" in text
-
-
-def test_programs_beside_this_python_are_found_without_an_activated_environment(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("PATH", "")
-    assert doctor.find_program("i-pi") is not None
-    assert doctor.find_program("no-such-program") is None

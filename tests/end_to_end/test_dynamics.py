@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 
 from densnet.errors import SimulationError
+from densnet.programs import installed_program
 from densnet.simulate.ensembles import ENSEMBLES
 from densnet.simulate.follow import read_properties
 from densnet.simulate.ipi_input import BOX_ANGSTROM, StageInput, Transport
 from densnet.simulate.manifest import RunManifest
 from densnet.simulate.plan import Molecule, Settings
-from densnet.simulate.processes import find_program, quiet_environment
+from densnet.simulate.processes import quiet_environment
 from densnet.simulate.run import Progress, continue_run, start_run
 from densnet.simulate.structure_files import write_xyz
 from densnet.spectra.ipi_xyz import load_xyz
@@ -351,7 +352,7 @@ def test_other_transports_carry_the_same_beads(transport: str, tmp_path: Path) -
     }[transport]
     with open(tmp_path / "log", "wb") as log:
         server = subprocess.Popen(
-            [find_program("i-pi"), "input.xml"],
+            [installed_program("i-pi"), "input.xml"],
             cwd=tmp_path,
             stdout=log,
             stderr=log,
@@ -385,7 +386,7 @@ def test_the_driver_ends_within_a_second_of_a_killed_server(tmp_path: Path) -> N
     (tmp_path / "input.xml").write_text(stage.xml())
     with open(tmp_path / "log", "wb") as log:
         server = subprocess.Popen(
-            [find_program("i-pi"), "input.xml"], cwd=tmp_path, stdout=log, stderr=log
+            [installed_program("i-pi"), "input.xml"], cwd=tmp_path, stdout=log, stderr=log
         )
         driver = subprocess.Popen(
             [*DRIVER, "elastic", "--unix", name, "--log", "driver.log"], cwd=tmp_path

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from densnet.simulate.processes import find_program, quiet_environment
+from densnet.programs import installed_program
+from densnet.simulate.processes import quiet_environment
 from densnet.spectra.ipi_extras import load_polarizability
 from densnet.spectra.ipi_xyz import load_xyz
 from tests.ipi_driver import elastic_ethanol
@@ -66,7 +67,7 @@ def run_template(template: Path, directory: Path) -> str:
         for arguments in drivers
     ]
     done = subprocess.run(
-        [find_program("i-pi"), template.name],
+        [installed_program("i-pi"), template.name],
         cwd=directory,
         capture_output=True,
         text=True,
@@ -137,7 +138,7 @@ def test_a_frame_that_the_guard_refuses_ends_the_run_with_a_restart(tmp_path: Pa
         env=environment,
     )
     done = subprocess.run(
-        [find_program("i-pi"), path.name],
+        [installed_program("i-pi"), path.name],
         cwd=tmp_path,
         capture_output=True,
         text=True,

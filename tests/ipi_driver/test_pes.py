@@ -11,8 +11,9 @@ from ipi.pes import load_pes
 
 import ipi_driver.pes
 from densnet.errors import UnitsError
+from densnet.programs import installed_program
 from densnet.simulate.ipi_input import BOX_ANGSTROM
-from densnet.simulate.processes import find_program, quiet_environment
+from densnet.simulate.processes import quiet_environment
 from densnet.simulate.structure_files import write_xyz
 from densnet.units import BOHR_ANGSTROM
 from ipi_driver.domain import fit_domain
@@ -94,7 +95,7 @@ def run_ipi(directory: Path, beads: int, steps: int, kelvin: float) -> str:
     (directory / "input.xml").write_text(text)
     environment = {**quiet_environment(), "PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run(
-        [find_program("i-pi"), "input.xml"],
+        [installed_program("i-pi"), "input.xml"],
         cwd=directory,
         capture_output=True,
         text=True,
@@ -122,7 +123,7 @@ def test_a_guarded_frame_in_ffdirect_leaves_a_restart(tmp_path: Path) -> None:
 
 def test_the_stock_driver_serves_the_file(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, find_program("i-pi-py_driver"), "-m", "custom"]
+        [sys.executable, installed_program("i-pi-py_driver"), "-m", "custom"]
         + ["-P", ipi_driver.pes.__file__, "-o", "no-such-model", "-u", "-a", "nobody"],
         capture_output=True,
         text=True,

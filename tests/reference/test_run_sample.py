@@ -119,6 +119,9 @@ def test_spread_moves_the_beads_away_from_their_centroid(tmp_path: Path) -> None
             "has no other beads",
         ),
         ("OHH", {"spread": 0.0}, "spread must be positive"),
+        ("OHH", {"beads": 8}, "leave them out beside trajectories"),
+        ("OHH", {"trajectories": None, "beads": 0}, "beads must be positive"),
+        ("OHH", {"trajectories": None, "spread": 1.3}, "goes with beads or with trajectories"),
     ],
 )
 def test_trajectories_that_cannot_be_drawn_from_are_refused(

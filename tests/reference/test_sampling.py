@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import molecule
+from tblite.ase import TBLite
 
-from densnet.errors import InputError
+from densnet.errors import InputError, SimulationError
+from densnet.reference.path_integrals import RingPolymer, run_ring_polymer, spread_from_centroid
 from densnet.reference.sampling import (
     Dynamics,
     Group,
@@ -18,7 +20,7 @@ from densnet.reference.sampling import (
     nearest_start,
     sample_group,
 )
-from densnet.units import BOHR_ANGSTROM
+from densnet.units import BOHR_ANGSTROM, DALTON_AU, HARTREE_EV, KELVIN_HARTREE
 
 SHORT = Dynamics(equilibration_ps=0.005, spacing_fs=2.0, frames_per_trajectory=3)
 GROUP = Group("train", 300.0, 7, 5)
@@ -149,3 +151,63 @@ def test_angles_are_compared_around_the_circle() -> None:
 def test_impossible_settings_are_refused_by_name(group, dynamics, torsions, message) -> None:
     with pytest.raises(InputError, match=message):
         sample(group, dynamics, torsions=torsions)
+
+
+HYDROGEN_SNAPSHOTS = 300
+
+
+def hydrogen_bond_variance(positions: np.ndarray) -> float:
+    return float(np.linalg.norm(positions[..., 0, :] - positions[..., 1, :], axis=-1).var())
+
+
+def test_beads_are_as_wide_as_the_ring_of_a_harmonic_bond() -> None:
+    # H2, GFN2-xTB, 8 beads at 1000 K: of P modes of a harmonic ring, mode k has the variance
+    # 1/(β μ (ω² + ω_k²)), ω_k = 2 P/(βħ) sin(πk/P) (doi:10.1063/1.3489925); one bead has k = 0.
+    kelvin, n_beads = 1000.0, 8
+    start = Atoms("H2", [[0, 0, -0.386], [0, 0, 0.386]])
+    start.calc = TBLite(method="GFN2-xTB", verbosity=0)
+    step, energies = 0.02, []
+    for k in (-1, 0, 1):
+        start.positions[1, 2] = 0.386 + k * step
+        energies.append(start.get_potential_energy() / HARTREE_EV)
+    curvature = (energies[0] - 2.0 * energies[1] + energies[2]) / (step / BOHR_ANGSTROM) ** 2
+    beta, mu = 1.0 / (KELVIN_HARTREE * kelvin), 1.008 / 2.0 * DALTON_AU
+    modes = 2.0 * n_beads / beta * np.sin(np.pi * np.arange(n_beads) / n_beads)
+    expected = (1.0 / (beta * mu * (curvature / mu + modes**2))).sum()
+    start.positions[1, 2] = 0.386
+    ring = RingPolymer("GFN2-xTB", 0, n_beads, kelvin, 0.5, 20.0, 200, 4, HYDROGEN_SNAPSHOTS, 9)
+    snapshots = run_ring_polymer(start, ring)
+    assert snapshots.shape == (HYDROGEN_SNAPSHOTS, n_beads, 2, 3)
+    found = hydrogen_bond_variance(snapshots)
+    # The bond is anharmonic and the trajectory short; a classical bond would have a third of it.
+    assert 0.8 < found / expected < 1.4
+    assert 1.0 / (beta * curvature) < 0.4 * expected
+
+
+def test_a_group_of_beads_offers_some_of_each_snapshot() -> None:
+    dynamics = replace(SHORT, frames_per_trajectory=6)
+    group = replace(GROUP, beads=8, n_frames=6)
+    drawn = sample(group, dynamics)
+    assert drawn.positions.shape == (6, 4, 3)
+    assert drawn.time.tolist() == [2.0, 2.0, 2.0, 2.0, 4.0, 4.0]
+    assert np.array_equal(sample(group, dynamics).positions, drawn.positions)
+    masses = Atoms(numbers=peroxide()[0]).get_masses()
+    assert np.abs(masses @ drawn.positions).max() < 1e-9
+    assert np.ptp(drawn.positions[:4], axis=0).max() > 1e-3
+
+
+def test_beads_are_spread_from_their_centroid() -> None:
+    dynamics = replace(SHORT, frames_per_trajectory=4)
+    narrow = sample(replace(GROUP, beads=4, n_frames=4), dynamics).positions
+    wide = sample(replace(GROUP, beads=4, n_frames=4, spread=1.5), dynamics).positions
+    # All four beads of one snapshot; each is centred on its own mass, so bonds are compared.
+    for i, j in ((0, 1), (0, 2), (1, 3)):
+        bonds = narrow[:, i] - narrow[:, j], wide[:, i] - wide[:, j]
+        expected = spread_from_centroid(bonds[0][:, None], 1.5)[:, 0]
+        assert bonds[1] == pytest.approx(expected, abs=1e-9)
+
+
+def test_what_i_pi_says_is_told_when_it_fails() -> None:
+    start = Atoms("H2", [[0, 0, 0], [0, 0, 0.74]])
+    with pytest.raises(SimulationError, match="8 beads: i-PI ended with status"):
+        run_ring_polymer(start, RingPolymer("GFN9-xTB", 0, 8, 300.0, 0.5, 50.0, 0, 2, 1, 1))

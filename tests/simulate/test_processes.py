@@ -14,7 +14,6 @@ from densnet.simulate.processes import (
     MAX_EARLY_DEATHS,
     DriverProcess,
     Server,
-    find_program,
     last_line,
     remove_stale_socket,
 )
@@ -40,12 +39,6 @@ def test_the_socket_of_a_living_server_is_kept(prefix: str) -> None:
         with pytest.raises(SimulationError, match="already listens"):
             remove_stale_socket("alive", prefix)
     assert os.path.exists(prefix + "alive")
-
-
-def test_a_missing_program_is_named() -> None:
-    assert Path(find_program("i-pi")).is_file()
-    with pytest.raises(SimulationError, match="no-such-program"):
-        find_program("no-such-program")
 
 
 def test_the_last_line_that_says_something_is_found(tmp_path: Path) -> None:
@@ -95,6 +88,16 @@ def test_a_driver_that_refuses_ends_the_run_with_its_words(tmp_path: Path) -> No
     driver = DriverProcess(tmp_path, command)
     driver.start()
     with pytest.raises(SimulationError, match="status 2: refused: angstrom"):
+        wait_for_error(driver.keep_alive)
+
+
+def test_the_reason_of_a_driver_is_told_whatever_it_says_after_it(tmp_path: Path) -> None:
+    (tmp_path / "driver.log").write_text("2026-11-21 15:40:18 ERROR of an earlier driver\n")
+    words = "now ERROR stopped: a force of 73.6 eV/Å\nnow INFO end: 16128 frames\n"
+    code = f"import sys; open('driver.log', 'a').write({words!r}); sys.exit(3)"
+    driver = DriverProcess(tmp_path, (sys.executable, "-S", "-c", code))
+    driver.start()
+    with pytest.raises(SimulationError, match=r"status 3: stopped: a force of 73\.6 eV/Å$"):
         wait_for_error(driver.keep_alive)
 
 

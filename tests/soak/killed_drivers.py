@@ -21,10 +21,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
+from densnet.programs import installed_program  # noqa: E402
 from densnet.simulate.bundle import load_molecule  # noqa: E402
 from densnet.simulate.ensembles import ENSEMBLES  # noqa: E402
 from densnet.simulate.ipi_input import BOX_ANGSTROM, StageInput, Transport  # noqa: E402
-from densnet.simulate.processes import find_program  # noqa: E402
 from densnet.simulate.structure_files import write_xyz  # noqa: E402
 from tests.ipi_driver import elastic_ethanol  # noqa: E402
 
@@ -79,7 +79,7 @@ def run(args: argparse.Namespace, directory: Path, kills: int) -> int:
     killed = 0
     with open(directory / "i-pi.log", "wb") as log:
         server = subprocess.Popen(
-            [find_program("i-pi"), "input.xml"],
+            [installed_program("i-pi"), "input.xml"],
             cwd=directory,
             stdout=log,
             stderr=log,
