@@ -76,3 +76,25 @@ def compare_modes(
         modes.wavenumber_cm1[order] - reference.wavenumber_cm1,
         intensity_error,
     )
+
+
+def relative_error(
+    difference: Array, expected: Array, wavenumber_cm1: Array, degenerate_cm1: float = 0.0
+) -> float:
+    """Σ|ΔI|/ΣI over the bands of a reference.
+
+    Modes that lie closer than the calculation's own error mix differently in it, and share their
+    intensity differently, without any effect on a spectrum: they may be counted as one band.
+
+    Parameters
+    ----------
+    difference, expected : (n_modes,) float64
+        Calculation minus reference, and the reference, of any intensity.
+    wavenumber_cm1 : (n_modes,) float64
+        Of the reference.
+    degenerate_cm1 : float
+        Modes nearer to the next than this are one band; 0: every mode is a band.
+    """
+    order = np.argsort(wavenumber_cm1)
+    starts = np.flatnonzero(np.diff(wavenumber_cm1[order], prepend=-np.inf) >= degenerate_cm1)
+    return float(np.abs(np.add.reduceat(difference[order], starts)).sum() / expected.sum())
