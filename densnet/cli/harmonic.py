@@ -318,7 +318,7 @@ def draw(
     bands: "BandTable | None",
     width_cm1: float,
 ) -> Path:
-    """Line spectra of both, the measured bands below."""
+    """Line spectra of both, the reference's downwards, the measured bands below."""
     from densnet.cli.spectrum_pictures import Y_LABELS, measurement_to_draw
     from densnet.plots import Line, plot_spectrum
     from densnet.spectra.harmonic import harmonic_spectrum
@@ -330,7 +330,8 @@ def draw(
     for label, of in found:
         spectrum = harmonic_spectrum(of, width_cm1)
         save_csv(spectrum, folder / f"harmonic-{label.lower()}.csv")
-        lines.append(Line(f"{label}, harmonic", spectrum.wavenumber_cm1, spectrum.intensity))
+        nu, intensity = spectrum.wavenumber_cm1, spectrum.intensity
+        lines.append(Line(f"{label}, harmonic", nu, intensity, mirrored=of is reference))
     return plot_spectrum(
         lines,
         folder / "harmonic.png",

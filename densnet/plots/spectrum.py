@@ -39,12 +39,15 @@ class Line:
     wavenumber_cm1, intensity : (n,) float64
     error : (n,) float64 or None
         Standard error, drawn as a band of ± one.
+    mirrored : bool
+        Drawn downwards: of two spectra that are nearly one, the upper line would hide the other.
     """
 
     label: str
     wavenumber_cm1: Array
     intensity: Array
     error: Array | None = None
+    mirrored: bool = False
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,8 @@ def _draw_lines(axes: Axes, lines: Sequence[Line], range_cm1: tuple[float, float
     for line, colour in zip(lines, CYCLE * (1 + len(lines) // len(CYCLE)), strict=False):
         inside = (line.wavenumber_cm1 >= range_cm1[0]) & (line.wavenumber_cm1 <= range_cm1[1])
         nu, y = line.wavenumber_cm1[inside], line.intensity[inside]
+        if line.mirrored:
+            y = -y
         upper = y
         if line.error is not None:
             error = line.error[inside]
@@ -143,6 +148,8 @@ def _draw_lines(axes: Axes, lines: Sequence[Line], range_cm1: tuple[float, float
     light_grid(axes, "y")
     axes.axhline(0.0, color=INK, linewidth=0.6)
     axes.set_ylim(min(lowest * 1.1, -0.01 * top), top * 1.06)
+    if any(line.mirrored for line in lines):
+        axes.yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
     _add_legend(axes, range_cm1)
 
 

@@ -1,5 +1,6 @@
 """Figures are drawn, hold what they were given, and refuse what cannot be drawn."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,17 @@ def test_the_line_is_drawn_where_it_belongs(tmp_path: Path) -> None:
     top = blue[blue[:, 0] < blue[:, 0].min() + 0.3 * pixels.shape[0]]
     right = top[top[:, 1] > 0.7 * pixels.shape[1]]
     assert right[:, 1].mean() / pixels.shape[1] == pytest.approx(0.835, abs=0.03)
+
+
+def test_a_mirrored_line_hides_no_other(tmp_path: Path) -> None:
+    lines = [Line("model", NU, bump(1060.0)), Line("DFT", NU, bump(1060.0))]
+    pixels = {}
+    for mirrored in (False, True):
+        drawn = [lines[0], replace(lines[1], mirrored=mirrored)]
+        path = tmp_path / f"{mirrored}.png"
+        plot_spectrum(drawn, path, y_label="κ", range_cm1=(900.0, 1200.0))
+        pixels[mirrored] = count_pixels(path, BLUE_PIXEL)
+    assert pixels[True] > 3 * pixels[False]
 
 
 @pytest.mark.parametrize("suffix", [".pdf", ".svg", ".png"])
