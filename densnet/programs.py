@@ -1,11 +1,16 @@
 """Where the programs are that come with the packages densnet needs."""
 
+import ctypes
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 
 from densnet.errors import SimulationError
+
+# Of sys/prctl.h.
+PR_SET_PDEATHSIG = 1
 
 
 def find_program(name: str) -> str | None:
@@ -26,3 +31,9 @@ def installed_program(name: str) -> str:
     if found is None:
         raise SimulationError(f"the program {name} is not installed: pip install densnet")
     return found
+
+
+def end_with_parent() -> None:
+    """Let Linux kill this process when its parent ends, however; the ``preexec_fn`` of a child."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -16,7 +16,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from densnet.errors import SimulationError
-from densnet.programs import installed_program
+from densnet.programs import end_with_parent, installed_program
 from densnet.spectra.ipi_xyz import load_xyz
 
 # The forces are computed inside i-PI, one bead after the other: no socket. The cell is larger than
@@ -119,6 +119,7 @@ def run_ring_polymer(start: Atoms, ring: RingPolymer) -> NDArray[np.float64]:
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
+            preexec_fn=end_with_parent,
         )
         files = sorted(folder.glob("ring.pos_*.xyz"))
         if done.returncode != 0 or len(files) != ring.beads:
