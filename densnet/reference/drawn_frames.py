@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from densnet.errors import DataError, InputError
 from densnet.reference.path_integrals import spread_from_centroid
-from densnet.reference.sampling import Group, Sample
+from densnet.reference.sampling import Sample
+from densnet.reference.sampling_plan import Group
 from densnet.spectra.explicit_files import group_beads
 from densnet.spectra.ipi_xyz import load_xyz
 from densnet.spectra.series import Rows

@@ -15,15 +15,9 @@ from densnet.data.store import FrameFile, Frames
 from densnet.data.writer import FrameWriter
 from densnet.errors import InputError
 from densnet.reference.drawn_frames import draw_group
-from densnet.reference.sampling import (
-    Dynamics,
-    Group,
-    Sample,
-    Torsion,
-    Trajectory,
-    check,
-    sample_group,
-)
+from densnet.reference.sampling import Sample, sample_group
+from densnet.reference.sampling_plan import Dynamics, Group, Torsion, check
+from densnet.reference.trajectories import Trajectory
 from densnet.structure import Structure
 from densnet.units import BOHR_ANGSTROM
 

@@ -11,15 +11,13 @@ from tblite.ase import TBLite
 from densnet.errors import InputError, SimulationError
 from densnet.reference.path_integrals import RingPolymer, run_ring_polymer, spread_from_centroid
 from densnet.reference.sampling import (
-    Dynamics,
-    Group,
     Sample,
-    Torsion,
-    Trajectory,
     dihedral_degrees,
     nearest_start,
     sample_group,
 )
+from densnet.reference.sampling_plan import Dynamics, Group, Torsion
+from densnet.reference.trajectories import Trajectory
 from densnet.units import BOHR_ANGSTROM, DALTON_AU, HARTREE_EV, KELVIN_HARTREE
 
 SHORT = Dynamics(equilibration_ps=0.005, spacing_fs=2.0, frames_per_trajectory=3)
