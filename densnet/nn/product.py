@@ -71,11 +71,19 @@ class SphereProduct(nn.Module):
         factors = self.factors(features) * self.species_scale.index_select(0, species)
         a, b, c = torch.split(self.grid.evaluate(factors), self.n_channels, dim=2)
         ab = a * b
-        values = torch.cat([a, ab, ab * c], dim=2)
-        low = self.combine(self.grid.project(values, 0, self.n_m))
+        # a has its harmonics already; only products are projected.
+        single = self.harmonics_of_one(factors)
+        pairs = self.grid.project(ab, 0, self.n_m_readout)
+        triples = self.grid.project(ab * c, 0, self.n_m)
+        low = self.combine(torch.cat([single[: self.n_m], pairs[: self.n_m], triples], dim=2))
         if self.n_m_readout == self.n_m:
             return low
-        pair = values[:, :, : 2 * self.n_channels]
-        high = self.grid.project(pair, self.n_m, self.n_m_readout)
+        high = torch.cat([single[self.n_m :], pairs[self.n_m :]], dim=2)
         high = torch.bmm(high, self.high.index_select(0, self.high_of_m))
         return torch.cat([low, high], dim=0)
+
+    def harmonics_of_one(self, factors: Tensor) -> Tensor:
+        """Return a of a, b and c, ((l_readout + 1)², n_nodes, n_channels); zero above l_in."""
+        a = factors[: self.n_m_readout, :, : self.n_channels]
+        missing = self.n_m_readout - a.size(0)
+        return torch.nn.functional.pad(a, [0, 0, 0, 0, 0, missing]) if missing > 0 else a
