@@ -52,7 +52,10 @@ class TwoBody(nn.Module):
         -------
         ((l_max + 1)², n_nodes, n_channels)
         """
-        return sum_over_neighbours(self.edges(radial, harmonics), receivers, n_nodes)
+        # The sum is over few radial functions; atoms, not edges, make channels of them.
+        products = harmonics[: self.n_m].unsqueeze(2) * radial
+        summed = sum_over_neighbours(products, receivers, n_nodes)
+        return torch.bmm(summed, self.weight.index_select(0, self.l_of_m))
 
 
 class Convolution(nn.Module):
