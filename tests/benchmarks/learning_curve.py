@@ -244,9 +244,13 @@ def draw(results: list[dict[str, Any]], path: Path) -> Path:
             sizes = sorted({row["n_train"] for row in results})
             panel.set_xticks(sizes, [str(n) for n in sizes])
             panel.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
+        for panel in panels.flat:
+            for ticks in (panel.yaxis.set_major_formatter, panel.yaxis.set_minor_formatter):
+                ticks(lambda value, _: f"{value:g}")
         for panel in panels[1]:
             panel.set_xlabel("training frames")
-        panels[0, 0].legend(fontsize=6.5)
+        handles, labels = panels[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=3, fontsize=6.5)
         return save_figure(figure, path)
 
 
