@@ -1,9 +1,11 @@
 """`densnet label` as a function: frames in, labelled frames out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import numpy as np
 
 from densnet.basis import DensityBasis
 from densnet.data.store import FrameFile, Frames
@@ -45,7 +47,7 @@ class LabelConfig:
     Parameters
     ----------
     frames : Path
-        File of frames to be labelled, from `densnet sample`.
+        File of frames to be labelled, from `densnet sample`, or labelled at another level.
     output : Path
         File of labelled frames.
     level : Level
@@ -61,6 +63,9 @@ class LabelConfig:
     keep : tuple of str
         Labels that come with the frames (energy, forces) and stay as they are, checked
         against what is computed: for published sets.
+    subset : dict of str to int, or None
+        How many frames of each tag are labelled, drawn at random; None: all. A larger number
+        adds to the frames of a smaller one.
     """
 
     frames: Path
@@ -71,6 +76,7 @@ class LabelConfig:
     response: Response | None = None
     imports: tuple[Import, ...] = ()
     keep: tuple[str, ...] = ()
+    subset: dict[str, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -106,6 +112,8 @@ def run_label(
         If a worker dies; the same command goes on from there.
     """
     frames = FrameFile.read(config.frames)
+    if config.subset is not None:
+        frames = draw_subset(frames, config.subset)
     # Found out now, not after hours of labelling.
     basis = DensityBasis.load(config.fit.basis) if config.fit is not None else None
     if basis is not None:
@@ -163,3 +171,23 @@ def check_charge(frames: Frames, charge: int) -> None:
         raise InputError(
             f"{frames.path} was sampled with charge {sampled}, the configuration says {charge}"
         )
+
+
+def draw_subset(frames: Frames, n_frames: Mapping[str, int]) -> Frames:
+    """Draw frames of each tag at random; more of them begin with the same ones.
+
+    Raises
+    ------
+    InputError
+        If fewer are there than asked for.
+    """
+    drawn = []
+    for tag, wanted in n_frames.items():
+        present = np.flatnonzero(frames.tag == tag)
+        if not 0 < wanted <= len(present):
+            raise InputError(
+                f"subset: {wanted} frames of tag {tag!r} are asked for, {frames.path} has "
+                f"{len(present)}"
+            )
+        drawn.append(np.random.default_rng(1).permutation(present)[:wanted])
+    return frames.subset(np.sort(np.concatenate(drawn)))

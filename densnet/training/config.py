@@ -103,6 +103,9 @@ class TrainingConfig:
     initial_networks : tuple of "density_map", "energy_functional" and "response_map"
         Which of its networks are taken; by default all that it and this training have. A stage of
         no epochs leaves what it would have trained as it was.
+    initial_energies : "model" or "data"
+        Where the zero of energy is: as in the initial model, or shifted so that its energies of the
+        training frames are right on average; for frames of another level of theory.
     train_tag, validation_tag : str
     n_train : int or None
         Use only so many training frames of each file, drawn at random (for learning curves); None:
@@ -131,6 +134,7 @@ class TrainingConfig:
     response: ResponseConfig | None = None
     initial_model: Path | None = None
     initial_networks: tuple[Network, ...] = ("density_map", "energy_functional", "response_map")
+    initial_energies: Literal["model", "data"] = "model"
     train_tag: str = "train"
     validation_tag: str = "validation"
     n_train: int | None = None
@@ -150,6 +154,12 @@ class TrainingConfig:
             raise InputError(
                 "initial_networks: a response map works on the features of its density map; name "
                 "density_map, too"
+            )
+        has_energies = {"density_map", "energy_functional"} <= set(taken)
+        if self.initial_energies == "data" and not has_energies:
+            raise InputError(
+                "initial_energies: the energies of an initial model are those of its density_map "
+                "and its energy_functional; take both, or leave initial_energies out"
             )
 
 

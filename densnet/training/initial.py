@@ -3,10 +3,21 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
 from densnet.basis import DensityBasis
 from densnet.errors import InputError
 from densnet.models import DensNet, ResponseMapConfig
 from densnet.models.response_map import ResponseMap
+from densnet.training.epochs import validation_batches
+from densnet.training.frames import TrainingFrames
+from densnet.training.losses import predict_density
+from densnet.units import HARTREE_EV
+
+# Frames of another level of theory lie electronvolts off, those of the same one hundredths.
+LARGEST_ENERGY_OFFSET_EV = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,3 +122,36 @@ def _differences(prefix: str, there: dict[str, object], here: dict[str, object])
     for key, value in there.items():
         if value != here[key]:
             yield f"{prefix}{key} is {value} there and {here[key]} here"
+
+
+def energy_offsets(model: DensNet, sets: Sequence[TrainingFrames]) -> NDArray[np.float64]:
+    """Return the mean of reference minus predicted energies of every set, hartree."""
+    means = []
+    for frames in sets:
+        total = 0.0
+        for batch in validation_batches([frames]):
+            with torch.no_grad():
+                density = predict_density(model, batch, with_forces=False)
+                atomic = model.atomic_energies(
+                    density.components, density.edges, batch.species, density.one_hot
+                )
+            total += float(batch.energy.sum() - atomic.sum())
+        means.append(total / len(frames))
+    return np.array(means)
+
+
+def check_energy_offsets(model: DensNet, sets: Sequence[TrainingFrames]) -> None:
+    """Refuse frames whose zero of energy is not that of the initial model.
+
+    Raises
+    ------
+    InputError
+        If the energies of a set are off by more than half an electronvolt on average.
+    """
+    offsets = energy_offsets(model, sets) * HARTREE_EV
+    worst = float(offsets[np.abs(offsets).argmax()])
+    if abs(worst) > LARGEST_ENERGY_OFFSET_EV:
+        raise InputError(
+            f"initial_model: the training frames lie {worst:+.3g} eV from its own energies on "
+            "average; if they were labelled at another level of theory, set initial_energies: data"
+        )

@@ -24,7 +24,7 @@ from densnet.training.checkpoint import check_same_config, load_checkpoint, save
 from densnet.training.config import ResponseTrainingConfig, StageConfig, TrainingConfig
 from densnet.training.epochs import Epochs, validation_batches
 from densnet.training.frames import TrainingFrames, check_basis, training_frames
-from densnet.training.initial import InitialModel
+from densnet.training.initial import InitialModel, check_energy_offsets, energy_offsets
 from densnet.training.losses import compute_errors
 from densnet.training.metric import MetricWeights
 from densnet.training.parallel import ProcessGroup
@@ -102,6 +102,8 @@ class TrainingRun:
             ]
 
         self.train = prepare(self.train_sets)
+        if initial is not None:
+            self._place_energies()
         self.validation = validation_batches(prepare(self.validation_sets))
         self.stage_data: dict[str, Tensor] = {}
         self.position = (0, 0)
@@ -143,6 +145,17 @@ class TrainingRun:
             *(("validation", f, REQUIRED_COLUMNS) for f in self.validation_sets),
             *((f"response {use}", f, RESPONSE_COLUMNS) for use, f in self.response_sets),
         ]
+
+    def _place_energies(self) -> None:
+        if not {"density_map", "energy_functional"} <= set(self.config.initial_networks):
+            return
+        if self.config.initial_energies == "model":
+            check_energy_offsets(self.model, self.train)
+            return
+        offsets = energy_offsets(self.model, self.train)
+        elements = self.model.config.elements
+        shift = energies_of_elements(elements, self.train_sets, offsets)
+        self.model.reference_energies += torch.from_numpy(shift).to(self.device)
 
     def _train_response(self, config: ResponseTrainingConfig) -> Path:
         self.average.swap(self.model)
@@ -328,7 +341,9 @@ def build_model(config: TrainingConfig, basis: DensityBasis, sets: list[Frames])
     model = DensNet(
         model_config,
         whitening,
-        torch.from_numpy(energies_of_atoms(elements, sets)),
+        torch.from_numpy(
+            energies_of_elements(elements, sets, np.array([f.energy.mean() for f in sets]))
+        ),
         force_scale(sets),
         typical_neighbours(sets, config.cutoff_bohr),
     )
@@ -336,10 +351,11 @@ def build_model(config: TrainingConfig, basis: DensityBasis, sets: list[Frames])
     return model
 
 
-def energies_of_atoms(elements: tuple[int, ...], sets: list[Frames]) -> NDArray[np.float64]:
-    """Fit energies of elements, (n_elements,) hartree, to the mean of every set; frames count."""
+def energies_of_elements(
+    elements: tuple[int, ...], sets: list[Frames], means: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Fit energies of elements, (n_elements,) hartree, to a mean of every set; frames count."""
     counts = np.array([[np.sum(f.numbers == z) for z in elements] for f in sets], dtype=float)
-    means = np.array([f.energy.mean() for f in sets])
     weights = np.sqrt([len(f) for f in sets])
     return np.linalg.lstsq(weights[:, None] * counts, weights * means, rcond=None)[0]
 

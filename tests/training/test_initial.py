@@ -1,8 +1,10 @@
 """A training that starts from an earlier model goes on where that was, or says why it cannot."""
 
 import json
+import shutil
 from dataclasses import replace
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -20,7 +22,7 @@ from densnet.models.densnet import with_response_map
 from densnet.models.io import model_from_dict, model_to_dict
 from densnet.training.checkpoint import load_checkpoint, save_checkpoint
 from densnet.training.config import ResponseConfig, StageConfig
-from densnet.training.initial import InitialModel
+from densnet.training.initial import InitialModel, energy_offsets
 from densnet.training.run import TrainingRun
 from tests.polarizable import provenance_of, write_polarizable_bundle
 from tests.tolerances import SYMMETRY
@@ -153,6 +155,11 @@ def test_a_response_map_without_its_density_map_is_refused(make_config):
         make_config(initial_networks=("response_map",))
 
 
+def test_energies_are_not_shifted_by_half_a_model(make_config):
+    with pytest.raises(InputError, match="take both"):
+        make_config(initial_networks=("density_map",), initial_energies="data")
+
+
 def test_a_training_that_names_a_model_is_not_begun_without_it(make_config, tmp_path):
     with pytest.raises(InputError, match="to be given its networks"):
         TrainingRun(make_config(initial_model=tmp_path / "model.ckpt"))
@@ -179,3 +186,29 @@ def test_a_checkpoint_older_than_a_setting_goes_on_with_its_default(make_config)
     other = TrainingRun(replace(config, density=changed, initial_networks=("density_map",)))
     with pytest.raises(InputError, match="other settings of density, initial_networks"):
         other.run()
+
+
+@pytest.fixture
+def shifted_labels(labels, tmp_path):
+    """The labels with energies that another level of theory might have."""
+    path = tmp_path / "shifted.h5"
+    shutil.copy(labels, path)
+    with h5py.File(path, "r+") as file:
+        file["energy"][:] -= 0.2
+    return path
+
+
+def test_frames_of_another_level_are_refused_unless_the_zero_of_energy_is_to_move(
+    start, shifted_labels
+):
+    with pytest.raises(InputError, match=r"lie -5\.44 eV from its own .* initial_energies: data"):
+        start(data=(shifted_labels,))
+    start(name="density", data=(shifted_labels,), initial_networks=("density_map",))
+    run = start(name="shifted", data=(shifted_labels,), initial_energies="data")
+    before = start(name="before").model
+    assert float(energy_offsets(run.model, run.train)[0]) == pytest.approx(0.0, abs=1e-6)
+    # One molecule tells nothing of its elements: all move alike, in proportion to their counts.
+    shift = run.model.reference_energies - before.reference_energies
+    counts = torch.tensor([6.0, 2.0, 1.0], dtype=torch.float64)
+    assert float(counts @ shift) == pytest.approx(-0.2, abs=1e-3)
+    assert torch.allclose(shift / counts, (shift / counts)[:1].expand(3))
