@@ -1,8 +1,8 @@
 """Reader of JCAMP-DX files with infrared spectra, as databases hand them out.
 
-Understood are ``XYDATA=(X++(Y..Y))`` in AFFN (plain numbers, also packed with signs) and
-``XYPOINTS=(XY..XY)``; the compressed forms (SQZ, DIF, DUP) are refused. Transmittance becomes
-absorbance, micrometres become cm⁻¹.
+Understood are ``XYDATA=(X++(Y..Y))`` of plain numbers (AFFN, also packed with signs) and of the
+compressed forms (SQZ, DIF, DUP), and ``XYPOINTS=(XY..XY)``. Transmittance becomes absorbance,
+micrometres become cm⁻¹.
 
 References
 ----------
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from densnet.errors import DataError, InputError
+from densnet.spectra.jcamp_compressed import is_compressed, read_compressed
 from densnet.spectra.measured import MeasuredSpectrum, to_absorbance
 
 Array = NDArray[np.float64]
@@ -38,7 +39,7 @@ def load_jcamp(path: Path) -> MeasuredSpectrum:
     Raises
     ------
     DataError
-        If there is no table, it is compressed, or it contradicts its own header.
+        If there is no table, it is damaged, or it contradicts its own header.
     InputError
         If the units are not those of an absorption spectrum.
     """
@@ -98,25 +99,24 @@ def _read_steps(
     """Read (X++(Y..Y)): every line begins with its abscissa, which checks the count before it."""
     values: list[float] = []
     starts: list[tuple[int, float]] = []
-    for line in lines:
-        if re.search(r"[A-DF-Za-df-z@%]", line):
-            raise DataError(
-                f"{path}: compressed data (SQZ, DIF or DUP) in {line[:40]!r}; "
-                "export the spectrum as plain numbers (AFFN)"
-            )
-        first, *rest = (float(word) for word in NUMBER.findall(line))
-        starts.append((len(values), first * x_factor))
-        values.extend(rest)
+    if is_compressed(lines):
+        values, starts = read_compressed(lines, str(path))
+    else:
+        for line in lines:
+            first, *rest = (float(word) for word in NUMBER.findall(line))
+            starts.append((len(values), first))
+            values.extend(rest)
     n = len(values)
     _check_count(path, header, n)
-    first_x = _number(header, "FIRSTX", starts[0][1])
+    first_x = _number(header, "FIRSTX", starts[0][1] * x_factor)
     if "LASTX" in header and n > 1:
         step = (_number(header, "LASTX", 0.0) - first_x) / (n - 1)
     else:
         step = _number(header, "DELTAX", 0.0)
     if step == 0.0:
         raise DataError(f"{path}: neither LASTX nor DELTAX tell the spacing of the points")
-    for index, x in starts:
+    for index, abscissa in starts:
+        x = abscissa * x_factor
         if abs(x - (first_x + index * step)) > max(1.5 * abs(step), 1e-6 * abs(x)):
             raise DataError(
                 f"{path}: a line starts at {x:g}, expected {first_x + index * step:g}: "

@@ -115,12 +115,6 @@ def test_a_table_cut_short_is_noticed(tmp_path: Path) -> None:
         load(tmp_path, text[: len(text) * 9 // 10].rsplit("\n", 1)[0] + "\n")
 
 
-def test_compressed_tables_are_refused_with_what_to_do(tmp_path: Path) -> None:
-    head = HEADER.format(units="ABSORBANCE", first=600, last=1000, n=5)
-    with pytest.raises(DataError, match=r"compressed.*AFFN"):
-        load(tmp_path, head + "##XYDATA=(X++(Y..Y))\n600 A234jKLm\n##END=\n")
-
-
 def test_another_ordinate_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="REFLECTANCE"):
         load(tmp_path, jcamp(units="REFLECTANCE"))
