@@ -172,7 +172,9 @@ def load_overlays(texts: Sequence[str]) -> dict[str, Spectrum]:
 
 def describe_band(band: BandComparison, timestep_fs: float | None) -> dict[str, Any]:
     """One band for the report, with what the time step adds to its position."""
-    without = None if timestep_fs is None else undo_time_step_shift(band.maximum, timestep_fs)
+    without = None
+    if timestep_fs is not None and band.maximum is not None:
+        without = undo_time_step_shift(band.maximum, timestep_fs)
     return asdict(band) | {"shift": band.shift, "maximum_without_time_step_error": without}
 
 

@@ -13,17 +13,20 @@ from densnet.spectra.peaks import BandComparison, undo_time_step_shift
 def bands_as_table(
     table: BandTable, bands: Sequence[BandComparison], timestep_fs: float | None
 ) -> Table:
-    """Maxima, measured and calculated, by assignment; what the time step adds to each."""
-    shown = _table(f"bands of {table.molecule}: highest point, cm⁻¹")
-    for name in ("band", "measured", "calculated", "difference", "of it Δt", "area / km mol⁻¹"):
-        shown.add_column(name, justify="left" if name == "band" else "right")
+    """Maxima and centres, measured and calculated, by assignment; what the time step adds."""
+    shown = _table(
+        f"bands of {table.molecule}: highest point, measured and calculated; centre of area; cm⁻¹"
+    )
+    shown.add_column("band")
+    for name in ("top", "calc.", "Δ", "by Δt", "centre", "calc.", "km/mol"):
+        shown.add_column(name, justify="right")
     for band in bands:
         shown.add_row(
             band.band,
             f"{band.measured_maximum:.0f} ± {band.measured_uncertainty:.0f}",
-            _with_error(band.maximum, band.maximum_error, 0),
-            f"{band.shift:+.0f}",
-            _time_step_part(band.maximum, timestep_fs),
+            *_maximum_cells(band, timestep_fs),
+            f"{band.measured_centre:.0f}",
+            _with_error(band.centre, band.centre_error, 0),
             _with_error(band.area, band.area_error, 1),
         )
     return shown
@@ -40,6 +43,7 @@ def maxima_as_table(
     found = [{band.band: band.maximum for band in beside} for beside in others.values()]
     for band in bands:
         maxima = [band.maximum, *(beside.get(band.band) for beside in found)]
+        # Not covered by a spectrum, or without a top of its own there.
         cells = ["–" if maximum is None else f"{maximum:.0f}" for maximum in maxima]
         shown.add_row(band.band, f"{band.measured_maximum:.0f}", *cells)
     return shown
@@ -90,10 +94,14 @@ def _score_cells(name: str, scores: Scores, error: float | None = None) -> list[
     ]
 
 
-def _time_step_part(maximum: float, timestep_fs: float | None) -> str:
-    if timestep_fs is None:
-        return "–"
-    return f"{maximum - undo_time_step_shift(maximum, timestep_fs):+.0f}"
+def _maximum_cells(band: BandComparison, timestep_fs: float | None) -> tuple[str, str, str]:
+    """Highest point, its shift, and what of it the time step makes."""
+    if band.maximum is None or band.shift is None:
+        return "none", "–", "–"
+    of_step = "–"
+    if timestep_fs is not None:
+        of_step = f"{band.maximum - undo_time_step_shift(band.maximum, timestep_fs):+.0f}"
+    return _with_error(band.maximum, band.maximum_error, 0), f"{band.shift:+.0f}", of_step
 
 
 def _with_error(value: float, error: float | None, digits: int) -> str:

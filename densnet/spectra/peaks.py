@@ -29,8 +29,9 @@ class BandComparison:
     measured_maximum, measured_centre : float
         Highest maximum; height-weighted mean of the maxima (or of the measured curve).
     measured_uncertainty : float
-    maximum, maximum_error : float, float or None
-        Calculated highest point in the window, parabola through three grid points.
+    maximum, maximum_error : float or None
+        Calculated highest point in the window, parabola through three grid points. None where it
+        lies at the edge of the window: there a neighbour rises, and the band has no top of its own.
     centre, centre_error : float, float or None
         First moment of the calculated band in the window.
     area, area_error : float, float or None
@@ -42,7 +43,7 @@ class BandComparison:
     measured_maximum: float
     measured_centre: float
     measured_uncertainty: float
-    maximum: float
+    maximum: float | None
     maximum_error: float | None
     centre: float
     centre_error: float | None
@@ -50,9 +51,9 @@ class BandComparison:
     area_error: float | None
 
     @property
-    def shift(self) -> float:
+    def shift(self) -> float | None:
         """Calculated minus measured maximum."""
-        return self.maximum - self.measured_maximum
+        return None if self.maximum is None else self.maximum - self.measured_maximum
 
 
 def search_windows(groups: Sequence[BandGroup]) -> list[tuple[float, float]]:
@@ -105,6 +106,7 @@ def compare_bands(spectrum: Spectrum, groups: Sequence[BandGroup]) -> list[BandC
 
         value, error = jackknife(spectrum, describe)
         errors = [None] * 3 if error is None else [float(e) for e in error]
+        at_edge = not nu[inside][0] < value[0] < nu[inside][-1]
         rows.append(
             BandComparison(
                 band=group.name,
@@ -112,8 +114,8 @@ def compare_bands(spectrum: Spectrum, groups: Sequence[BandGroup]) -> list[BandC
                 measured_maximum=group.maximum_cm1,
                 measured_centre=group.centre_cm1,
                 measured_uncertainty=group.uncertainty_cm1,
-                maximum=float(value[0]),
-                maximum_error=errors[0],
+                maximum=None if at_edge else float(value[0]),
+                maximum_error=None if at_edge else errors[0],
                 centre=float(value[1]),
                 centre_error=errors[1],
                 area=float(value[2]),

@@ -203,6 +203,18 @@ def test_bands_are_found_with_their_areas_and_errors(rng: np.random.Generator) -
     assert stretch.area == pytest.approx(gaussian_area, rel=0.15)
 
 
+def test_a_band_without_a_top_of_its_own_has_no_maximum() -> None:
+    """The C–O–H bend left out: its window only holds the feet of its neighbours."""
+    lines = {c: a for c, a in LINES.items() if not 1200.0 < c < 1300.0}
+    assert len(lines) < len(LINES)
+    spectrum = as_spectrum(np.array([gaussians(lines)] * 2))
+    by_name = {b.band: b for b in compare_bands(spectrum, load_bands("ethanol").groups())}
+    bend = by_name["C–O–H bend"]
+    assert (bend.maximum, bend.maximum_error, bend.shift) == (None, None, None)
+    assert by_name["O–H stretch"].maximum is not None
+    assert bend.window_cm1[0] < bend.centre < bend.window_cm1[1]
+
+
 def test_area_shares_of_the_same_spectrum_have_ratio_one() -> None:
     bands = compare_bands(as_spectrum(MEASURED.absorbance[None, :]), load_bands("ethanol").groups())
     for area in measured_band_areas(MEASURED, bands):
