@@ -92,7 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--laser-nm",
         type=float,
         metavar="NM",
-        help="also write the Stokes intensity for a laser of this wavelength",
+        help="also write and draw the Stokes intensity for a laser of this wavelength",
     )
     beside = parser.add_argument_group("measurement")
     beside.add_argument(

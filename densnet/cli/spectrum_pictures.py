@@ -17,6 +17,7 @@ Y_LABELS: Final = {
     "ir": "κ / km mol⁻¹ per cm⁻¹",
     "vdos": "modes per cm⁻¹",
     "raman": "activity / Å⁴ amu⁻¹ per cm⁻¹",
+    "raman_stokes": "Stokes intensity, relative",
 }
 
 

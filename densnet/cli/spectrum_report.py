@@ -73,10 +73,15 @@ def compute_spectra(args: argparse.Namespace) -> dict[str, Any]:
             measurement, beside = measurement_to_draw(table, measured), overlays
         picture = folder / f"{kind}.png"
         entry["picture"] = draw(kind, args, computed, entry, beside, measurement, picture)
+        for name, other in computed.others.items():
+            picture = folder / f"{kind}_{name}.png"
+            alone = Computed(computed.signals, other)
+            entry[f"picture_{name}"] = draw(f"{kind}_{name}", args, alone, entry, {}, None, picture)
         report[kind] = entry
         used = f"{count_segments(entry['segments'])}, {entry['total_ps']:.1f} ps"
         console.print(f"{spectrum.quantity}: {used}; {spectrum.error_method}", soft_wrap=True)
-        console.print(f"  {entry['csv']}\n  {entry['picture']}", soft_wrap=True)
+        written = [entry[key] for key in entry if key == "csv" or key.startswith("picture")]
+        console.print("\n".join(f"  {path}" for path in written), soft_wrap=True)
     return report
 
 

@@ -109,7 +109,9 @@ def _raman(
     others = {}
     if args.laser_nm is not None:
         temperature = signals[0].temperature_kelvin
-        others["stokes"] = stokes_intensity(spectra.total, args.laser_nm, temperature)
+        # Cut before it is scaled: the rotations far below would be its maximum.
+        shown = spectra.total.cut(*args.range)
+        others["stokes"] = stokes_intensity(shown, args.laser_nm, temperature)
     parts = {"isotropic": spectra.isotropic, "depolarised": spectra.depolarised}
     return Computed(signals, spectra.total, parts, others)
 

@@ -136,7 +136,8 @@ def test_density_of_states_and_raman_are_written_with_their_parts(tmp_path: Path
     assert main(words) == 0
     names = {path.name for path in (tmp_path / "out").iterdir()}
     raman_files = {"raman.csv", "raman_isotropic.csv", "raman_depolarised.csv", "raman_stokes.csv"}
-    assert names == raman_files | {"raman.png", "vdos.csv", "vdos.png"}
+    assert names == raman_files | {"raman.png", "raman_stokes.png", "vdos.csv", "vdos.png"}
+    assert read_csv(tmp_path / "out" / "raman_stokes.csv")[:, 1].max() == pytest.approx(1.0)
     for name in ("raman.csv", "raman_depolarised.csv", "raman_stokes.csv", "vdos.csv"):
         table = read_csv(tmp_path / "out" / name)
         assert table[table[:, 1].argmax(), 0] == pytest.approx(1500.0, abs=1.0), name
