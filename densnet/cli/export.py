@@ -21,12 +21,15 @@ examples:
   densnet export model.ckpt --data ethanol.h5 ethanol_quantum.h5 --name ethanol --output bundle
   densnet export model.ckpt --data ethanol.h5 --name ethanol --output ethanol.zip \\
       --accuracy errors.json
+  densnet export ethanol --data ethanol.h5 ethanol_quantum.h5 --name ethanol --output bundle
+
+The last one writes a finished bundle again, as this version writes bundles.
 """
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of the verb."""
-    parser.add_argument("model", type=Path, help="model.ckpt of densnet train")
+    parser.add_argument("model", type=Path, help="model.ckpt of densnet train, or a bundle")
     parser.add_argument(
         "--data", type=Path, nargs="+", required=True, help="HDF5 files it was trained on"
     )
@@ -48,18 +51,16 @@ def run(args: argparse.Namespace) -> int:
     import numpy as np
     from rich.console import Console
 
+    from densnet.cli.networks import load_networks
     from densnet.data.store import FrameFile
     from densnet.errors import InputError
     from densnet.export.bundle import Provenance, export_bundle
-    from densnet.export.contents import DOMAIN
+    from densnet.export.contents import DOMAIN, find_bundle, shipped_bundles
     from densnet.export.runtime import load_model
-    from densnet.models.io import model_from_dict
-    from densnet.training.checkpoint import load_checkpoint
     from ipi_driver.domain import FEWEST_FRAMES, fit_domain
 
-    if not args.model.is_file():
-        raise InputError(f"{args.model}: no such file; densnet train writes model.ckpt at its end")
-    model, basis = model_from_dict(load_checkpoint(args.model))
+    shipped = args.model.name in shipped_bundles() and not args.model.exists()
+    model, basis = load_networks(find_bundle(args.model) if shipped else args.model)
     sets = [
         FrameFile.read(path, require=("energy",), select={"tag": "train"}) for path in args.data
     ]

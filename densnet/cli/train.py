@@ -9,9 +9,7 @@ from densnet.cli.output import add_json_option, write_json
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from densnet.basis import DensityBasis
     from densnet.data.store import Frames
-    from densnet.models import DensNet
     from densnet.training.progress import Progress
     from densnet.training.response_run import ResponseRun
     from densnet.training.run import TrainingRun
@@ -108,6 +106,7 @@ def train_with_progress(training: "TrainingRun | ResponseRun", console: "Console
 
 def make_training(path: Path, device: str) -> "TrainingRun | ResponseRun":
     """Read a training file and its data: of all networks, or of the response map alone."""
+    from densnet.cli.networks import load_networks
     from densnet.configuration import load_yaml
     from densnet.training.config import ResponseTrainingConfig, TrainingConfig
     from densnet.training.initial import InitialModel
@@ -145,28 +144,6 @@ def shipped_or_beside(training_file: Path, model: Path) -> Path:
 
     bare = model.parent == training_file.parent and model.name in shipped_bundles()
     return find_bundle(model.name) if bare and not model.exists() else model
-
-
-def load_networks(path: Path) -> "tuple[DensNet, DensityBasis]":
-    """Read networks from a model.ckpt or from a bundle."""
-    import zipfile
-
-    from densnet.errors import InputError
-    from densnet.export.contents import MANIFEST
-    from densnet.export.rebuild import rebuild_model
-    from densnet.models.io import model_from_dict
-    from densnet.training.checkpoint import load_checkpoint
-
-    if not path.exists():
-        raise InputError(
-            f"initial_model: {path} does not exist; give a model.ckpt of densnet train, a bundle, "
-            "or the name of a shipped model"
-        )
-    # torch writes its checkpoints as zip files too; only a bundle has a manifest.
-    zipped = path.is_file() and zipfile.is_zipfile(path)
-    if path.is_dir() or (zipped and MANIFEST in zipfile.ZipFile(path).namelist()):
-        return rebuild_model(path)
-    return model_from_dict(load_checkpoint(path))
 
 
 def print_data(console: object, training: "TrainingRun | ResponseRun") -> None:

@@ -68,9 +68,11 @@ def test_evaluate_says_which_frames_are_missing(tmp_path, capsys):
     assert "no frames with tag = holdout" in capsys.readouterr().err
 
 
-def test_an_exported_checkpoint_predicts_as_the_shipped_model(checkpoint, tmp_path, capsys):
+@pytest.mark.parametrize("source", ["checkpoint", "shipped"])
+def test_an_exported_model_predicts_as_the_shipped_one(source, checkpoint, tmp_path, capsys):
     output = tmp_path / "bundle"
-    arguments = ["export", str(checkpoint), "--data", str(LABELS), "--name", "again"]
+    model = str(checkpoint) if source == "checkpoint" else "ethanol"
+    arguments = ["export", model, "--data", str(LABELS), "--name", "again"]
     assert main([*arguments, "--output", str(output)]) == 0
     assert "verified" in capsys.readouterr().out
     first, second = load_model(output, dtype="float64"), load_model("ethanol", dtype="float64")

@@ -11,7 +11,7 @@ import torch
 import yaml
 
 from densnet.cli.main import main
-from densnet.cli.train import load_networks
+from densnet.cli.networks import load_networks
 from densnet.errors import InputError
 from densnet.export.bundle import export_bundle
 from densnet.export.contents import find_bundle

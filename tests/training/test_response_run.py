@@ -14,7 +14,8 @@ import torch
 import yaml
 
 from densnet.cli.main import main
-from densnet.cli.train import load_networks, shipped_or_beside
+from densnet.cli.networks import load_networks
+from densnet.cli.train import shipped_or_beside
 from densnet.data.store import FrameFile
 from densnet.density import compute_moments
 from densnet.errors import InputError, MissingLabelError
