@@ -112,7 +112,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=[],
         metavar="FILE",
-        help="spectra of other molecules, scored likewise",
+        help="spectra of other molecules, scored likewise, and what each of them reaches itself",
+    )
+    beside.add_argument(
+        "--ceiling",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="other measurements of the same molecule, scored in place of the calculated spectrum",
     )
     beside.add_argument(
         "--compare-resolution",
@@ -154,6 +162,8 @@ def run(args: argparse.Namespace) -> int:
         args.ir = True
     if not 0 <= args.range[0] < args.range[1]:
         raise InputError(f"--range must be two ascending wavenumbers, got {args.range}")
+    if (args.null or args.ceiling) and args.compare is None:
+        raise InputError("--null and --ceiling go beside a measured spectrum: give --compare FILE")
     if not args.runs and not _explicit(args):
         raise InputError("give a run directory, or files with --dipole, --velocities, …")
     if args.runs and _explicit(args):

@@ -192,7 +192,8 @@ def judge(
     """Score against the measured spectrum, or against a sketch of the measured bands."""
     if measured is not None:
         terms = Terms(resolution_cm1=args.compare_resolution, baseline=not args.no_baseline)
-        return assess(spectrum, measured, terms, [load_measured(path) for path in args.null])
+        nulls = [load_measured(path) for path in args.null]
+        return assess(spectrum, measured, terms, nulls, [load_measured(p) for p in args.ceiling])
     if table is None:
         return None
     terms = Terms(resolution_cm1=SKETCH_RESOLUTION_CM1, baseline=False)

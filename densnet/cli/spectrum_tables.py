@@ -75,6 +75,8 @@ def scores_as_table(assessment: Assessment, overlays: Mapping[str, Assessment | 
     )
     for name, null in assessment.nulls.items():
         shown.add_row(*_score_cells(f"  null: {name}", null))
+    for name, other in assessment.in_place.items():
+        shown.add_row(*_score_cells(f"  in its place: {name}", other))
     for name, beside in overlays.items():
         if beside is not None:
             shown.add_row(*_score_cells(f"  beside: {name}", beside.scores))

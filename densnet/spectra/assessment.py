@@ -7,7 +7,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from densnet.spectra.bands import BandTable
-from densnet.spectra.compare import Scores, Terms, best_stretch, compare, subtract_baseline
+from densnet.spectra.compare import (
+    Scores,
+    Terms,
+    best_stretch,
+    compare,
+    compare_measured,
+    subtract_baseline,
+)
 from densnet.spectra.measured import MeasuredSpectrum
 from densnet.spectra.peaks import BandComparison, centre_and_area, maximum_position
 from densnet.spectra.spectrum import Spectrum, jackknife
@@ -36,6 +43,9 @@ class Assessment:
         The factor on the wavenumbers that maximises Pearson, and the scores with it.
     nulls : mapping of title → Scores
         The same calculated spectrum against spectra of other molecules.
+    in_place : mapping of title → Scores
+        Measured spectra in place of the calculated one: of the same molecule, the ceiling; of
+        others, what a wrong molecule reaches.
     """
 
     against: str
@@ -44,6 +54,7 @@ class Assessment:
     stretch: float
     stretched: Scores
     nulls: Mapping[str, Scores]
+    in_place: Mapping[str, Scores]
 
 
 def assess(
@@ -51,6 +62,7 @@ def assess(
     measured: MeasuredSpectrum,
     terms: Terms,
     nulls: Sequence[MeasuredSpectrum] = (),
+    ceilings: Sequence[MeasuredSpectrum] = (),
 ) -> Assessment:
     """Score a calculated spectrum against its own molecule and against others.
 
@@ -61,6 +73,8 @@ def assess(
     terms : Terms
     nulls : sequence of MeasuredSpectrum
         Other molecules.
+    ceilings : sequence of MeasuredSpectrum
+        Other measurements of the same molecule.
     """
     nu, have = spectrum.wavenumber_cm1, spectrum.resolution_cm1
 
@@ -76,6 +90,9 @@ def assess(
         stretch=stretch,
         stretched=stretched,
         nulls={null.title: compare(nu, spectrum.intensity, have, null, terms) for null in nulls},
+        in_place={
+            other.title: compare_measured(other, measured, terms) for other in (*ceilings, *nulls)
+        },
     )
 
 

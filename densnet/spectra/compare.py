@@ -192,6 +192,13 @@ def compare(
     )
 
 
+def compare_measured(other: MeasuredSpectrum, measured: MeasuredSpectrum, terms: Terms) -> Scores:
+    """Score a measured spectrum against another one, as :func:`compare` does a calculated one."""
+    grid = common_grid(other.wavenumber_cm1, measured.wavenumber_cm1, terms)
+    scores = score(measured_on_grid(other, grid, terms), measured_on_grid(measured, grid, terms))
+    return Scores(*scores, float(grid[0]), float(grid[-1]), terms.resolution_cm1)
+
+
 def measured_on_grid(measured: MeasuredSpectrum, grid: Array, terms: Terms) -> Array:
     """The measured spectrum at the common resolution, its baseline taken out if asked for."""
     absorbance = measured.absorbance

@@ -151,11 +151,14 @@ def test_a_measured_spectrum_is_scored_with_its_null(run: Path, tmp_path: Path) 
         (tmp_path / f"{name}.csv").write_text(rows)
     words = ["spectrum", str(run), "--compare", str(tmp_path / "own.csv"), "--null"]
     words += [str(tmp_path / "other.csv"), "--output", str(tmp_path / "out")]
+    words += ["--ceiling", str(tmp_path / "own.csv")]
     assert main([*words, "--json", str(tmp_path / "r.json")]) == 0
     report = json.loads((tmp_path / "r.json").read_text())["ir"]
     assessment = report["assessment"]
     assert assessment["scores"]["pearson"] > 0.97
     assert assessment["nulls"]["other"]["pearson"] < 0.2
+    assert assessment["in_place"]["own"]["pearson"] == pytest.approx(1.0)
+    assert assessment["in_place"]["other"]["pearson"] < 0.2
     assert assessment["stretch"] == pytest.approx(1.0, abs=2e-3)
     shares = {area["band"]: area for area in report["band_areas"]}
     assert shares["C–O stretch"]["calculated_share"] == pytest.approx(1.0 / 2.1, abs=0.02)
@@ -179,6 +182,7 @@ def test_a_measured_spectrum_is_scored_with_its_null(run: Path, tmp_path: Path) 
         (["RUN", "--overlay", "a=lost.csv"], "lost.csv does not exist"),
         (["RUN", "--overlay", "a=OURS", "a=OURS"], "every spectrum needs a label of its own"),
         (["RUN", "--overlay", "a=FOREIGN"], "not a spectrum of 'densnet spectrum'"),
+        (["RUN", "--null", "other.jdx"], "give --compare FILE"),
         (["RUN", "--skip-ps", "100"], "the longest stretch has 5.00 ps"),
     ],
 )
