@@ -5,6 +5,7 @@ import math
 import shlex
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 
@@ -25,6 +26,7 @@ from densnet.simulate import run as simulate
 from densnet.simulate.bundle import load_molecule
 from densnet.simulate.ensembles import ENSEMBLES, find_ensemble
 from densnet.simulate.plan import Settings
+from densnet.simulate.starts import read_starts
 from densnet.simulate.summary import summarize_run
 
 HELP = """Molecular dynamics: writes an i-PI input, starts i-PI and the driver, shows progress.
@@ -36,6 +38,7 @@ examples:
   densnet md ethanol --ensemble nve --steps 20000 --replicas 8 --output run
   densnet md ethanol --ensemble nvt-svr --temperature 300 --steps 20000 --output svr
   densnet md ethanol --ensemble trpmd --beads 32 --steps 10000 --output trpmd
+  densnet md ethanol --replicas 8 --start trans.xyz gauche.xyz --output conformers
   densnet md ethanol --velocity-stride 4 --output run && densnet spectrum run --ir --vdos
   densnet md --resume run
 """
@@ -54,6 +57,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--seed", type=int, default=1)
     what.add_argument(
         "--replicas", type=int, default=1, help="independent copies, evaluated together"
+    )
+    what.add_argument(
+        "--start",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="structures (xyz, or what else ASE reads) that the replicas start from, in turn; "
+        "default the model's minimum",
     )
     what.add_argument("--beads", type=int, help="path-integral beads; default by ensemble")
     what.add_argument(
@@ -106,9 +118,12 @@ def run(args: argparse.Namespace) -> int:
     else:
         settings = settings_from(args)
         molecule = load_molecule(settings.model, settings.committee)
+        starts = read_starts(args.start, molecule)
+        settings = replace(settings, n_starts=len(starts))
         name = Path(settings.model).stem
         directory = args.output or Path(f"{name}-{settings.ensemble}")
-        simulate.start_run(settings, molecule, directory, ("densnet", "md", *sys.argv[2:]))
+        command = ("densnet", "md", *sys.argv[2:])
+        simulate.start_run(settings, molecule, directory, command, starts)
     console = Console(stderr=True)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)

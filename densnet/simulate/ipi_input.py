@@ -91,8 +91,10 @@ class StageInput:
     parameters : str
         The dictionary that INIT carries to the driver.
     checkpoints : tuple of str
-        Start each replica from the last state of this checkpoint; empty to start from init.xyz
+        Start each replica from the last state of this checkpoint; empty to start from a structure
         with thermal velocities.
+    starts : tuple of str
+        The structure of each replica; empty: init.xyz for all.
     """
 
     ensemble: Ensemble
@@ -111,6 +113,7 @@ class StageInput:
     polarizability_stride: int = 0
     spread: bool = False
     checkpoints: tuple[str, ...] = ()
+    starts: tuple[str, ...] = ()
 
     def replica_prefix(self, replica: int) -> str:
         """What i-PI puts in front of the outputs of a replica."""
@@ -253,8 +256,9 @@ class StageInput:
         if self.checkpoints:
             start = f"<file mode='chk'>{self.checkpoints[replica]}</file>"
         else:
+            structure = self.starts[replica] if self.starts else "init.xyz"
             start = (
-                "<file mode='xyz'>init.xyz</file>\n"
+                f"<file mode='xyz'>{structure}</file>\n"
                 f"    <velocities mode='thermal' units='kelvin'>{self.temperature_kelvin:.10g}"
                 "</velocities>"
             )

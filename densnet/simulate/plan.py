@@ -75,6 +75,8 @@ class Settings:
         Threads of each model.
     committee : tuple of str
         More bundles, likewise: the mean of all is the potential.
+    n_starts : int
+        Start structures in the run directory, which the replicas take in turn; 0: the template.
     """
 
     model: str
@@ -95,6 +97,7 @@ class Settings:
     dtype: str = "float32"
     threads: int = 1
     committee: tuple[str, ...] = ()
+    n_starts: int = 0
 
     def __post_init__(self) -> None:
         find_ensemble(self.ensemble)
@@ -110,6 +113,11 @@ class Settings:
                 raise InputError(f"{name} must be positive, got {getattr(self, name)}")
         if self.tau_fs is not None and not self.tau_fs > 0.0:
             raise InputError(f"tau_fs must be positive, got {self.tau_fs}")
+        if self.n_starts > self.replicas:
+            raise InputError(
+                f"{self.n_starts} start structures for {self.replicas} replicas: some would not be "
+                "used; raise replicas"
+            )
         if self.processes > self.replicas:
             raise InputError(
                 f"{self.processes} processes for {self.replicas} replicas: a process needs at "
@@ -217,6 +225,18 @@ def plan_stages(settings: Settings, molecule: Molecule, directory: Path) -> list
     ]
 
 
+def start_files(n_starts: int, first: int, size: int) -> tuple[str, ...]:
+    """Start structures of some replicas, as seen from the directory of a stage; none: template."""
+    if n_starts == 0:
+        return ()
+    return tuple(f"../{start_file(replica % n_starts)}" for replica in range(first, first + size))
+
+
+def start_file(number: int) -> str:
+    """Name of a start structure in the run directory."""
+    return f"start_{number:02d}.xyz"
+
+
 def _group_stages(
     settings: Settings, molecule: Molecule, group: int, size: int, first: int, address: str
 ) -> list[Stage]:
@@ -253,6 +273,7 @@ def _group_stages(
             polarizability_stride=written * settings.polarizability_stride,
             spread=written and bool(settings.committee),
             checkpoints=checkpoints if previous else (),
+            starts=() if previous else start_files(settings.n_starts, first, size),
         )
         stages.append(Stage(stage_directory, name, stage, previous, first, use))
         previous = stage_directory

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from densnet.errors import InputError, SimulationError
 from densnet.simulate.checkpoints import done_steps, find_checkpoint, prune_checkpoints
@@ -16,7 +17,7 @@ from densnet.simulate.ensembles import find_ensemble
 from densnet.simulate.follow import Follower, State
 from densnet.simulate.ipi_input import BOX_ANGSTROM
 from densnet.simulate.manifest import ModelRecord, RunManifest
-from densnet.simulate.plan import Molecule, Settings, Stage, plan_stages
+from densnet.simulate.plan import Molecule, Settings, Stage, plan_stages, start_file
 from densnet.simulate.processes import DriverProcess, Server, remove_stale_socket
 from densnet.simulate.structure_files import split_checkpoint, write_xyz
 from densnet.units import HARTREE_MEV
@@ -51,9 +52,24 @@ class Progress:
 
 
 def start_run(
-    settings: Settings, molecule: Molecule, directory: Path, command: Sequence[str]
+    settings: Settings,
+    molecule: Molecule,
+    directory: Path,
+    command: Sequence[str],
+    starts: Sequence[NDArray[np.float64]] = (),
 ) -> RunManifest:
-    """Create the run directory with its manifest and settings.
+    """Create the run directory with its manifest, its settings and its start structures.
+
+    Parameters
+    ----------
+    settings : Settings
+        With as many `n_starts` as there are `starts`.
+    molecule : Molecule
+    directory : Path
+    command : sequence of str
+        What the user typed, for the manifest.
+    starts : sequence of (n_atoms, 3) float64, bohr
+        From :func:`densnet.simulate.starts.read_starts`.
 
     Raises
     ------
@@ -65,6 +81,8 @@ def start_run(
             f"{directory} is not empty: give another --output, or --resume to continue its run"
         )
     directory.mkdir(parents=True, exist_ok=True)
+    for number, positions in enumerate(starts):
+        write_xyz(directory / start_file(number), molecule.symbols, positions, BOX_ANGSTROM)
     groups = plan_stages(settings, molecule, directory)
     ensemble = find_ensemble(settings.ensemble)
     manifest = RunManifest(

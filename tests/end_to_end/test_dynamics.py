@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +125,20 @@ def test_replicas_are_different_trajectories(
     _, directory, manifest = reference
     first, second = dipoles_of(manifest, directory)
     assert not np.allclose(first[100], second[100], atol=1e-3)
+
+
+def test_replicas_start_from_the_structures_they_are_given(tmp_path: Path) -> None:
+    moved = POSITIONS.copy()
+    moved[-1] *= 1.02
+    settings = Settings("elastic", steps=20, replicas=3, thermalise_steps=0, position_stride=1)
+    settings = replace(settings, n_starts=2)
+    start_run(settings, MOLECULE, tmp_path / "run", ("densnet", "md"), [POSITIONS, moved])
+    manifest = continue_run(settings, MOLECULE, tmp_path / "run", driver_program=DRIVER)
+    paths = [tmp_path / "run" / s.position_files[0] for s in manifest.segments]
+    first = [load_xyz(path, "positions").rows.values[0] for path in paths]
+    for found, expected in zip(first, (POSITIONS, moved, POSITIONS), strict=True):
+        # i-PI's angstrom differs in the sixth digit.
+        np.testing.assert_allclose(found - found.mean(0), expected - expected.mean(0), atol=2e-5)
 
 
 def assert_velocities_are_the_rates_of_dipoles(directory: Path) -> None:

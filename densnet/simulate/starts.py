@@ -1,0 +1,56 @@
+"""Structures that replicas start from: read from files, checked against the model's molecule."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import ase.io
+import numpy as np
+from numpy.typing import NDArray
+
+from densnet.errors import InputError
+from densnet.simulate.plan import Molecule
+from densnet.units import BOHR_ANGSTROM
+from ipi_driver.checks import Template, bonded_pairs, check_structure
+
+
+def read_starts(paths: Sequence[Path], molecule: Molecule) -> list[NDArray[np.float64]]:
+    """Read start structures from files in any format of ASE, all frames of each.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+    molecule : Molecule
+        Of the model; every structure must have its atoms in its order.
+
+    Returns
+    -------
+    list of (n_atoms, 3) float64, bohr
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read, or a structure is of another molecule, order or unit.
+    """
+    numbers = np.array(molecule.numbers)
+    bonds = bonded_pairs(numbers, molecule.positions)
+    template = Template(numbers, molecule.positions, molecule.charge, bonds)
+    starts = []
+    for path in paths:
+        try:
+            frames = ase.io.read(path, index=":")
+        except Exception as error:  # ASE's readers raise whatever their format makes them
+            raise InputError(f"cannot read a start structure from {path}: {error}") from error
+        for index, atoms in enumerate(frames):
+            where = f"{path}, structure {index + 1}"
+            if atoms.numbers.tolist() != list(molecule.numbers):
+                raise InputError(
+                    f"{where} has the atoms {' '.join(atoms.symbols)}, the model's molecule "
+                    f"{' '.join(molecule.symbols)}, in this order"
+                )
+            positions = atoms.positions / BOHR_ANGSTROM
+            try:
+                check_structure(template, positions)
+            except InputError as error:
+                raise InputError(f"{where}: {error}") from error
+            starts.append(positions)
+    return starts
