@@ -5,7 +5,8 @@
 #
 # Started again after an interruption it goes on. PROCESSES=2 cores are used. DFT=no leaves the
 # harmonic modes of the reference out (some minutes of a core); QUANTUM=no leaves TRPMD out.
-# CONFORMERS="a.xyz b.xyz" names starting structures of the harmonic spectra (default: the model's).
+# CONFORMERS="a.xyz b.xyz" names starting structures, of the harmonic spectra and of the trajectories in
+# turn (default: the model's).
 # MEASURED="--compare x.jdx --null y.jdx" adds scores against a measured spectrum. For a trial:
 # REPLICAS=2 STEPS=8000; the pictures are of 10 cm-1 (20 for quantum nuclei), which 8000 (4000) steps
 # of a segment resolve.
@@ -19,10 +20,14 @@ run() {
     if [ -e "$folder/$1/run.json" ]; then
         densnet md --resume "$folder/$1"
     else
-        densnet md "$model" --output "$folder/$1" --processes "${PROCESSES:-2}" "${@:2}"
+        densnet md "$model" --output "$folder/$1" --processes "${PROCESSES:-2}" \
+            "${starts[@]}" "${@:2}"
     fi
 }
 
+starts=()
+# Unquoted: one word a file.
+[ -z "${CONFORMERS:-}" ] || starts=(--start $CONFORMERS)
 overlays=()
 for structure in ${CONFORMERS:-template}; do
     name=$(basename "${structure%.xyz}")
