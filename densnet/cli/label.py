@@ -1,12 +1,8 @@
 """``densnet label``: Kohn–Sham labels for sampled frames, in parallel, resumable."""
 
 import argparse
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-# Set before NumPy is imported: several threads in each of several processes are far slower.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from densnet.cli.output import add_json_option, write_json
 from densnet.configuration import load_yaml

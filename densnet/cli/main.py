@@ -103,6 +103,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     if verb not in verbs:
         return _complain(_unknown_verb(verb, verbs))
     _start_logging(options.verbose)
+    if verb != "doctor":
+        # Before anything reads it: threads of torch and PySCF slow small molecules down, up to
+        # tenfold on a busy machine. Verbs that gain from threads have --threads.
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
     try:
         module, verb_parser = load_verb(verb)
         return int(module.run(verb_parser.parse_args(words[first + 1 :])))

@@ -1,6 +1,7 @@
 """The entry point: help that costs nothing, errors in one line, exit statuses."""
 
 import argparse
+import os
 import subprocess
 import sys
 import types
@@ -201,3 +202,15 @@ def test_python_m_densnet_is_densnet() -> None:
     finished = python("-m", "densnet", "--version")
     assert finished.stdout.strip() == f"densnet {densnet.__version__}"
     assert entry.main is main
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, "1"), ("3", "3")])
+def test_one_thread_unless_the_user_says_otherwise(
+    before: str | None, after: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    if before is None:
+        monkeypatch.delenv("OMP_NUM_THREADS")
+    with pytest.raises(SystemExit):
+        main(["export", "--help"])
+    assert os.environ["OMP_NUM_THREADS"] == after
