@@ -2,9 +2,9 @@
 
     python tests/benchmarks/scf_start.py ethanol examples/01_ethanol/ethanol.h5 --frames 20
 
-Every test frame is solved by plain PySCF at the level of its label, with the same thresholds: from
-PySCF's default guess, from the orbitals of the Fock matrix of the predicted density, and likewise of
-the density that the label was fitted by, the best a model of this basis could predict.
+Every test frame is solved by plain PySCF at the level of its label, with the same thresholds:
+from PySCF's default guess, from the orbitals of the Fock matrix of the predicted density, and
+likewise of the density that the label was fitted by, the best a model of this basis could predict.
 The energies of the single Fock build are held to the label: Harris–Foulkes, and the Kohn–Sham
 energy of the orbitals that come out of it.
 """
