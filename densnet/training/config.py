@@ -155,11 +155,12 @@ class TrainingConfig:
                 "initial_networks: a response map works on the features of its density map; name "
                 "density_map, too"
             )
-        has_energies = {"density_map", "energy_functional"} <= set(taken)
-        if self.initial_energies == "data" and not has_energies:
+        both = {"density_map", "energy_functional"} <= set(taken)
+        if self.initial_energies == "data" and not (both and self.initial_model is not None):
             raise InputError(
-                "initial_energies: the energies of an initial model are those of its density_map "
-                "and its energy_functional; take both, or leave initial_energies out"
+                "initial_energies: data shifts the energies of an initial model, which are those of "
+                "its density_map and its energy_functional; name an initial_model and take both, "
+                "or leave initial_energies out"
             )
 
 

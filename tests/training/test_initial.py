@@ -155,9 +155,13 @@ def test_a_response_map_without_its_density_map_is_refused(make_config):
         make_config(initial_networks=("response_map",))
 
 
-def test_energies_are_not_shifted_by_half_a_model(make_config):
+def test_energies_are_not_shifted_by_half_a_model_or_none(make_config, tmp_path):
     with pytest.raises(InputError, match="take both"):
-        make_config(initial_networks=("density_map",), initial_energies="data")
+        make_config(
+            initial_model=tmp_path, initial_networks=("density_map",), initial_energies="data"
+        )
+    with pytest.raises(InputError, match="name an initial_model"):
+        make_config(initial_energies="data")
 
 
 def test_a_training_that_names_a_model_is_not_begun_without_it(make_config, tmp_path):
