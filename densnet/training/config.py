@@ -158,9 +158,9 @@ class TrainingConfig:
         both = {"density_map", "energy_functional"} <= set(taken)
         if self.initial_energies == "data" and not (both and self.initial_model is not None):
             raise InputError(
-                "initial_energies: data shifts the energies of an initial model, which are those of "
-                "its density_map and its energy_functional; name an initial_model and take both, "
-                "or leave initial_energies out"
+                "initial_energies: data shifts the energies of an initial model, which are those "
+                "of its density_map and its energy_functional; name an initial_model and take "
+                "both, or leave initial_energies out"
             )
 
 
