@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -130,8 +129,9 @@ def test_replicas_are_different_trajectories(
 def test_replicas_start_from_the_structures_they_are_given(tmp_path: Path) -> None:
     moved = POSITIONS.copy()
     moved[-1] *= 1.02
-    settings = Settings("elastic", steps=20, replicas=3, thermalise_steps=0, position_stride=1)
-    settings = replace(settings, n_starts=2)
+    settings = Settings(
+        "elastic", steps=20, replicas=3, thermalise_steps=0, position_stride=1, n_starts=2
+    )
     start_run(settings, MOLECULE, tmp_path / "run", ("densnet", "md"), [POSITIONS, moved])
     manifest = continue_run(settings, MOLECULE, tmp_path / "run", driver_program=DRIVER)
     paths = [tmp_path / "run" / s.position_files[0] for s in manifest.segments]
