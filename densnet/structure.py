@@ -1,11 +1,13 @@
 """A molecule as every layer passes it around: nuclear charges, positions, cell, total charge."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from densnet.errors import InputError, NonFiniteError, UnitsError
+from densnet.units import BOHR_ANGSTROM
 
 # No two nuclei of a molecule come closer than this, in bohr: the inner turning point of H2's ground
 # state is 1.2; a C–H or O–H bond in angstrom, taken as bohr, is 0.95 to 1.1.
@@ -101,3 +103,29 @@ def check_closest_pair(positions: ArrayLike) -> None:
             f"atoms {i[closest]} and {j[closest]} are {distance[closest]:.3f} bohr apart; "
             "positions must be in bohr: if yours are in angstrom, divide them by 0.529177"
         )
+
+
+def read_geometries(path: Path) -> list[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+    """Read nuclear charges and positions (bohr) of all structures in a file (angstrom).
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or ASE cannot read it.
+    """
+    # Imported here: a molecule is wanted in many places that read no files.
+    from ase.io import iread
+    from ase.io.formats import UnknownFileTypeError
+
+    if not path.is_file():
+        raise InputError(f"{path}: no such geometry")
+    try:
+        frames = list(iread(path, index=":"))
+    except (OSError, UnknownFileTypeError, ValueError, IndexError, KeyError) as error:
+        raise InputError(f"{path}: ASE cannot read it as a geometry: {error}") from error
+    if not frames:
+        raise InputError(f"{path}: there is no structure in it")
+    return [
+        (np.asarray(atoms.numbers, dtype=np.int64), np.asarray(atoms.positions) / BOHR_ANGSTROM)
+        for atoms in frames
+    ]

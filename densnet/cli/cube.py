@@ -172,9 +172,9 @@ def labelled_density(path: Path, frame: int | None) -> ExpandedDensity:
 def predicted_density(name_or_path: str, geometry: Path | None) -> ExpandedDensity:
     """Return the density a model predicts for a geometry, or for the one it was trained on."""
     from densnet.export.runtime import load_model
-    from densnet.structure import Structure
+    from densnet.structure import Structure, read_geometries
 
-    given = None if geometry is None else read_geometry(geometry)
+    given = None if geometry is None else read_geometries(geometry)[-1]
     model = load_model(name_or_path)
     numbers, positions = given or (model.template_numbers, model.template_positions)
     structure = Structure(numbers, positions, charge=int(model.manifest.get("charge", 0)))
@@ -184,25 +184,6 @@ def predicted_density(name_or_path: str, geometry: Path | None) -> ExpandedDensi
         model.basis,
         prediction.coefficients[0],
         f"model {model.name}",
-    )
-
-
-def read_geometry(path: Path) -> tuple["NDArray[np.int64]", "NDArray[np.float64]"]:
-    """Return nuclear charges and positions in bohr of the last structure in a file (angstrom)."""
-    import numpy as np
-    from ase.io import read
-    from ase.io.formats import UnknownFileTypeError
-
-    if not path.is_file():
-        raise InputError(f"{path}: no such geometry")
-    try:
-        found = read(path, index=-1)
-    except (UnknownFileTypeError, ValueError, IndexError, KeyError) as error:
-        raise InputError(f"{path}: ASE cannot read it as a geometry: {error}") from error
-    atoms = found[-1] if isinstance(found, list) else found
-    return (
-        np.asarray(atoms.get_atomic_numbers(), dtype=np.int64),
-        np.asarray(atoms.get_positions(), dtype=np.float64) / BOHR_ANGSTROM,
     )
 
 

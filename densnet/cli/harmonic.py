@@ -82,17 +82,17 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from densnet.calculators.ase import DensNetCalculator
-    from densnet.cli.cube import read_geometry
     from densnet.errors import InputError
     from densnet.export.runtime import load_model
     from densnet.spectra.bands import load_bands
     from densnet.spectra.mode_matching import compare_modes
+    from densnet.structure import read_geometries
 
     if args.resolution <= 0.0:
         raise InputError(f"--resolution must be positive, got {args.resolution:g}")
     table_of_bands = load_bands(args.bands) if args.bands else None
     model = load_model(args.model, dtype="float64")
-    given = None if args.geometry is None else read_geometry(args.geometry)
+    given = None if args.geometry is None else read_geometries(args.geometry)[-1]
     numbers, positions = given or (model.template_numbers, model.template_positions)
     atoms = Atoms(numbers, positions * BOHR_ANGSTROM)
     atoms.calc = DensNetCalculator(model)

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import ase.io
 import numpy as np
+from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from densnet.errors import InputError
 from densnet.simulate.plan import Molecule
-from densnet.units import BOHR_ANGSTROM
+from densnet.structure import read_geometries
 from ipi_driver.checks import Template, bonded_pairs, check_structure
 
 
@@ -36,18 +36,14 @@ def read_starts(paths: Sequence[Path], molecule: Molecule) -> list[NDArray[np.fl
     template = Template(numbers, molecule.positions, molecule.charge, bonds)
     starts = []
     for path in paths:
-        try:
-            frames = ase.io.read(path, index=":")
-        except Exception as error:  # ASE's readers raise whatever their format makes them
-            raise InputError(f"cannot read a start structure from {path}: {error}") from error
-        for index, atoms in enumerate(frames):
+        for index, (found, positions) in enumerate(read_geometries(path)):
             where = f"{path}, structure {index + 1}"
-            if atoms.numbers.tolist() != list(molecule.numbers):
+            if found.tolist() != list(molecule.numbers):
+                symbols = " ".join(chemical_symbols[z] for z in found)
                 raise InputError(
-                    f"{where} has the atoms {' '.join(atoms.symbols)}, the model's molecule "
+                    f"{where} has the atoms {symbols}, the model's molecule "
                     f"{' '.join(molecule.symbols)}, in this order"
                 )
-            positions = atoms.positions / BOHR_ANGSTROM
             try:
                 check_structure(template, positions)
             except InputError as error:
