@@ -93,6 +93,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="steps between velocities, for `densnet spectrum --vdos`; 0: none",
     )
     files.add_argument(
+        "--centroid-stride",
+        type=int,
+        default=0,
+        help="steps between positions of and forces on the centroids of path integrals, for "
+        "`densnet centroids`; 0: none",
+    )
+    files.add_argument(
         "--polarizability-stride",
         type=int,
         default=0,
@@ -162,6 +169,7 @@ def settings_from(args: argparse.Namespace) -> Settings:
         dipole_stride=args.dipole_stride,
         position_stride=args.position_stride,
         velocity_stride=args.velocity_stride,
+        centroid_stride=args.centroid_stride,
         polarizability_stride=args.polarizability_stride,
         tau_fs=args.tau_fs,
         processes=args.processes,

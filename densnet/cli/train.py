@@ -10,9 +10,12 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from densnet.data.store import Frames
+    from densnet.training.centroid_run import CentroidRun
     from densnet.training.progress import Progress
     from densnet.training.response_run import ResponseRun
     from densnet.training.run import TrainingRun
+
+    AnyRun = TrainingRun | ResponseRun | CentroidRun
 
 HELP = """\
 Train both networks in three stages: the density map on fitted densities, the energy functional over
@@ -73,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def train_with_progress(training: "TrainingRun | ResponseRun", console: "Console") -> Path:
+def train_with_progress(training: "AnyRun", console: "Console") -> Path:
     """Train, and follow it on the console; return where the model is."""
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
     from rich.progress import Progress as ProgressBar
@@ -104,16 +107,26 @@ def train_with_progress(training: "TrainingRun | ResponseRun", console: "Console
         return training.run()
 
 
-def make_training(path: Path, device: str) -> "TrainingRun | ResponseRun":
+def make_training(path: Path, device: str) -> "AnyRun":
     """Read a training file and its data: of all networks, or of the response map alone."""
-    from densnet.cli.networks import load_networks
+    from densnet.cli.networks import bundle_sha256, load_networks
     from densnet.configuration import load_yaml
-    from densnet.training.config import ResponseTrainingConfig, TrainingConfig
+    from densnet.training.centroid_run import CentroidRun
+    from densnet.training.config import (
+        CentroidTrainingConfig,
+        ResponseTrainingConfig,
+        TrainingConfig,
+    )
     from densnet.training.initial import InitialModel
     from densnet.training.response_run import ResponseRun
     from densnet.training.run import TrainingRun
 
-    if is_response_alone(path):
+    if has_section_alone(path, "centroid"):
+        centroid = load_yaml(path, CentroidTrainingConfig)
+        place = shipped_or_beside(path, centroid.initial_model)
+        model, basis = load_networks(place)
+        return CentroidRun(centroid, model, basis, sha256=bundle_sha256(place), device=device)
+    if has_section_alone(path, "response"):
         alone = load_yaml(path, ResponseTrainingConfig)
         model, basis = load_networks(shipped_or_beside(path, alone.initial_model))
         return ResponseRun(alone, model, basis, device=device)
@@ -125,8 +138,8 @@ def make_training(path: Path, device: str) -> "TrainingRun | ResponseRun":
     return TrainingRun(config, initial, device=device)
 
 
-def is_response_alone(path: Path) -> bool:
-    """Whether a training file has a section for the response map and for no other stage."""
+def has_section_alone(path: Path, section: str) -> bool:
+    """Whether a training file has a section of that name and none of the stages of a training."""
     import yaml
 
     try:
@@ -135,7 +148,7 @@ def is_response_alone(path: Path) -> bool:
         # The strict reader says what is wrong, and in which line.
         return False
     stages = {"density", "energy", "joint"}
-    return isinstance(content, dict) and "response" in content and not stages & set(content)
+    return isinstance(content, dict) and section in content and not stages & set(content)
 
 
 def shipped_or_beside(training_file: Path, model: Path) -> Path:
@@ -146,7 +159,7 @@ def shipped_or_beside(training_file: Path, model: Path) -> Path:
     return find_bundle(model.name) if bare and not model.exists() else model
 
 
-def print_data(console: object, training: "TrainingRun | ResponseRun") -> None:
+def print_data(console: object, training: "AnyRun") -> None:
     """Print counts, units, minima and maxima of every quantity before the first epoch."""
     from rich.table import Table
 
@@ -181,10 +194,13 @@ def data_rows(use: str, frames: "Frames", columns: tuple[str, ...]) -> list[tupl
 
 def describe(progress: "Progress") -> str:
     """Validation errors in a few words."""
+    from densnet.training.centroid_frames import CentroidErrors
     from densnet.training.response_frames import ResponseErrors
 
     errors = progress.errors
     assert errors is not None
+    if isinstance(errors, CentroidErrors):
+        return f"forces on centroids, RMSE {errors.forces_rmse_mev_angstrom:.1f} meV/Å"
     if isinstance(errors, ResponseErrors):
         return (
             f"response {errors.response_coulomb:.4f}"
@@ -200,7 +216,7 @@ def describe(progress: "Progress") -> str:
     return words
 
 
-def draw_history(training: "TrainingRun | ResponseRun") -> None:
+def draw_history(training: "AnyRun") -> None:
     """Write history.json and the learning curves, replacing the ones before."""
     from densnet.plots import Curve, CurvePanel, learning_curve
 
@@ -222,7 +238,7 @@ def draw_history(training: "TrainingRun | ResponseRun") -> None:
         return CurvePanel(title, unit, [curve])
 
     panels = []
-    if set(starts) - {"response"}:
+    if set(starts) - {"response", "centroid"}:
         panels += [
             panel("Density error", "√(ΔcᵀMΔc)", "coulomb"),
             panel("Dipole MAE", "mD", "dipole_mae_millidebye"),
@@ -237,6 +253,8 @@ def draw_history(training: "TrainingRun | ResponseRun") -> None:
             panel("Response error", "√(ΔcᵀMΔc)", "response_coulomb"),
             panel("Polarizability MAE", "bohr³", "polarizability_mae_bohr3"),
         ]
+    if "centroid" in starts:
+        panels.append(panel("Forces on centroids, RMSE", "meV/Å", "forces_rmse_mev_angstrom"))
     learning_curve(
         panels, training.config.output / "learning_curve.png", x_label="epoch", stages=starts
     )

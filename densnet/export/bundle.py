@@ -106,6 +106,7 @@ def export_bundle(
         "n_neighbours": model.n_neighbours,
         "charge": provenance.charge,
         "polarizability": model.response_map is not None,
+        "centroid_kelvin": model.config.centroid_kelvin,
         "basis": {"name": basis.name, "sha256": basis.sha256},
         "level": dict(provenance.level),
         "units": "atomic units: bohr, hartree, e·bohr, bohr³; dipole with electrons negative",

@@ -111,6 +111,9 @@ class ModelConfig:
         Radial functions that every pair of elements contracts them to.
     response_map : ResponseMapConfig or None
         None for a model that offers no polarizability.
+    centroid_kelvin : float or None
+        Temperature of the ring polymers whose centroids the energy is a potential of mean force
+        of; None for the energy of the electrons.
     """
 
     elements: tuple[int, ...]
@@ -120,6 +123,7 @@ class ModelConfig:
     density_map: DensityMapConfig = field(default_factory=DensityMapConfig)
     energy_functional: EnergyFunctionalConfig = field(default_factory=EnergyFunctionalConfig)
     response_map: ResponseMapConfig | None = None
+    centroid_kelvin: float | None = None
 
     def __post_init__(self) -> None:
         if not self.elements or list(self.elements) != sorted(set(self.elements)):
@@ -135,8 +139,9 @@ class ModelConfig:
 
     @classmethod
     def from_dict(cls, content: dict[str, Any]) -> "ModelConfig":
-        """Read what :meth:`to_dict` wrote; older models have no response map."""
+        """Read what :meth:`to_dict` wrote; older models know of no response and no centroids."""
         response_map = content.get("response_map")
+        centroid_kelvin = content.get("centroid_kelvin")
         return cls(
             elements=tuple(content["elements"]),
             cutoff=float(content["cutoff"]),
@@ -145,4 +150,5 @@ class ModelConfig:
             density_map=DensityMapConfig(**content["density_map"]),
             energy_functional=EnergyFunctionalConfig(**content["energy_functional"]),
             response_map=None if response_map is None else ResponseMapConfig(**response_map),
+            centroid_kelvin=None if centroid_kelvin is None else float(centroid_kelvin),
         )

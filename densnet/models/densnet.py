@@ -288,15 +288,28 @@ def with_response_map(model: DensNet, sizes: ResponseMapConfig) -> DensNet:
 
     Everything else keeps its weights; a response map that the model has is replaced.
     """
-    grown = DensNet(
-        replace(model.config, response_map=sizes),
+    grown = _with_config(model, replace(model.config, response_map=sizes))
+    kept = {k: v for k, v in model.state_dict().items() if not k.startswith("response_map.")}
+    own = {k: v for k, v in grown.state_dict().items() if k.startswith("response_map.")}
+    grown.load_state_dict({**kept, **own})
+    return grown
+
+
+def with_centroid_temperature(model: DensNet, kelvin: float) -> DensNet:
+    """Return a copy of a model whose energy is said to be one of centroids, see `ModelConfig`."""
+    copy = _with_config(model, replace(model.config, centroid_kelvin=kelvin))
+    copy.load_state_dict(model.state_dict())
+    return copy
+
+
+def _with_config(model: DensNet, config: ModelConfig) -> DensNet:
+    """Return an untrained model of another configuration, its whitening and scales the same."""
+    other = DensNet(
+        config,
         model.whitening,
         model.reference_energies,
         model.energy_scale.item(),
         model.n_neighbours,
     )
-    set_precision(grown, model.energy_functional.species.dtype)
-    kept = {k: v for k, v in model.state_dict().items() if not k.startswith("response_map.")}
-    own = {k: v for k, v in grown.state_dict().items() if k.startswith("response_map.")}
-    grown.load_state_dict({**kept, **own})
-    return grown
+    set_precision(other, model.energy_functional.species.dtype)
+    return other

@@ -39,4 +39,5 @@ def load_molecule(model: str, committee: Sequence[str] = ()) -> Molecule:
         numbers=tuple(template.numbers.tolist()),
         positions=template.positions,
         charge=template.charge,
+        centroid_kelvin=manifest.get("centroid_kelvin"),
     )

@@ -75,6 +75,7 @@ def rows_reach(step: int, run: Path, segments: Sequence[Segment]) -> bool:
             (segment.dipole_files, segment.dipole_stride),
             (segment.position_files, segment.position_stride),
             (segment.velocity_files, segment.velocity_stride),
+            (segment.centroid_files, segment.centroid_stride),
             (segment.polarizability_files, segment.polarizability_stride),
         ):
             for name in names:

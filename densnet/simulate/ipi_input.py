@@ -15,6 +15,8 @@ CHECKPOINT_STRIDE = 1000
 SAFE_STRIDE = 100
 PREFIX = "densnet"
 POLARIZABILITY = "polarizability"
+# Names of what is written of the centroids of path integrals, and i-PI's of the same.
+CENTROID_OUTPUTS = {"centroid_pos": "x_centroid", "centroid_force": "f_centroid"}
 PROPERTY_STRIDE = 20
 # The table is what progress is read from: on disk every 200 steps.
 PROPERTY_FLUSH = 10
@@ -81,6 +83,9 @@ class StageInput:
         Steps between positions; 0 writes none.
     velocity_stride : int
         Steps between velocities, of the centroids for path integrals; 0 writes none.
+    centroid_stride : int
+        Steps between positions of the centroids of path integrals and the forces on them, the means
+        over the beads; 0 writes none.
     polarizability_stride : int
         Steps between polarizabilities; 0 writes none. They come from a second force of weight 0,
         which i-PI evaluates only at the steps that write it; from the force itself, at every step,
@@ -110,6 +115,7 @@ class StageInput:
     dipole_stride: int = 4
     position_stride: int = 0
     velocity_stride: int = 0
+    centroid_stride: int = 0
     polarizability_stride: int = 0
     spread: bool = False
     checkpoints: tuple[str, ...] = ()
@@ -139,6 +145,12 @@ class StageInput:
         if self.beads > 1:
             return (self.output_file(replica, "vel.xyz"),)
         return self._bead_files(replica, "vel", ".xyz")
+
+    def centroid_files(self, replica: int) -> tuple[str, ...]:
+        """File names of the centroids' positions and forces; none if they are not written."""
+        if not self.centroid_stride:
+            return ()
+        return tuple(self.output_file(replica, f"{name}.xyz") for name in CENTROID_OUTPUTS)
 
     def polarizability_files(self, replica: int) -> tuple[str, ...]:
         """File names of the polarizabilities; none if they are not written."""
@@ -211,6 +223,10 @@ class StageInput:
             ("dipole", self.dipole_stride, "extra_type='dipole'", "extras"),
             ("pos", self.position_stride, "format='xyz'", "positions{angstrom}"),
             ("vel", self.velocity_stride, "format='xyz'", velocities),
+            *(
+                (name, self.centroid_stride, "format='xyz'", what)
+                for name, what in CENTROID_OUTPUTS.items()
+            ),
             (
                 POLARIZABILITY,
                 self.polarizability_stride,

@@ -57,6 +57,10 @@ class Segment:
         Steps between velocities; 0 if there are none.
     velocity_files : tuple of str
         xyz in atomic units, of the atoms or, for path integrals, of their centroids: one file.
+    centroid_stride : int
+        Steps between positions of the centroids of path integrals; 0 if there are none.
+    centroid_files : tuple of str
+        xyz in atomic units: positions of the centroids, and the forces on them.
     polarizability_stride : int
         Steps between polarizabilities; 0 if there are none.
     polarizability_files : tuple of str
@@ -77,6 +81,8 @@ class Segment:
     position_files: tuple[str, ...] = ()
     velocity_stride: int = 0
     velocity_files: tuple[str, ...] = ()
+    centroid_stride: int = 0
+    centroid_files: tuple[str, ...] = ()
     polarizability_stride: int = 0
     polarizability_files: tuple[str, ...] = ()
 
@@ -101,7 +107,8 @@ class RunManifest:
         1 for classical nuclei.
     nuclei : str
         ``classical``; ``kubo`` (TRPMD and CMD: Kubo-transformed correlation functions); ``static``
-        (PIMD: no dynamics to make a spectrum of).
+        (PIMD: no dynamics to make a spectrum of); ``centroid`` (classical dynamics in a potential
+        of centroids: Kubo-transformed correlation functions as well).
     seed : int
     finished : bool
     segments : tuple of Segment

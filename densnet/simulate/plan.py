@@ -33,6 +33,8 @@ class Molecule:
     numbers : tuple of int
     positions : (n_atoms, 3) float64, bohr
     charge : int
+    centroid_kelvin : float or None
+        Of a model whose energy is a potential of centroids: the temperature of their ring polymers.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Molecule:
     numbers: tuple[int, ...]
     positions: NDArray[np.float64]
     charge: int
+    centroid_kelvin: float | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,9 @@ class Settings:
         Langevin steps before production; 0 starts from the template with thermal velocities.
     dipole_stride, position_stride, velocity_stride, polarizability_stride : int
         Steps between dipoles, positions, velocities and polarizabilities; 0 writes none.
+    centroid_stride : int
+        Steps between positions of the centroids of path integrals, and the forces on them; 0 writes
+        none.
     tau_fs : float or None
         Time constant of the thermostat; the ensemble's own if None.
     processes : int
@@ -91,6 +97,7 @@ class Settings:
     dipole_stride: int = 4
     position_stride: int = 0
     velocity_stride: int = 0
+    centroid_stride: int = 0
     polarizability_stride: int = 0
     tau_fs: float | None = None
     processes: int = 1
@@ -117,6 +124,10 @@ class Settings:
             raise InputError(
                 f"{self.n_starts} start structures for {self.replicas} replicas: some would not be "
                 "used; raise replicas"
+            )
+        if self.centroid_stride and self.beads == 1:
+            raise InputError(
+                "one bead is its own centroid: a centroid_stride needs path integrals (pimd)"
             )
         if self.processes > self.replicas:
             raise InputError(
@@ -196,6 +207,8 @@ class Stage:
                 position_files=self._paths(stage.position_files(replica)),
                 velocity_stride=stage.velocity_stride,
                 velocity_files=self._paths(stage.velocity_files(replica)),
+                centroid_stride=stage.centroid_stride,
+                centroid_files=self._paths(stage.centroid_files(replica)),
                 polarizability_stride=stage.polarizability_stride,
                 polarizability_files=self._paths(stage.polarizability_files(replica)),
             )
@@ -270,6 +283,7 @@ def _group_stages(
             dipole_stride=written * settings.dipole_stride,
             position_stride=written * settings.position_stride,
             velocity_stride=written * settings.velocity_stride,
+            centroid_stride=written * settings.centroid_stride,
             polarizability_stride=written * settings.polarizability_stride,
             spread=written and bool(settings.committee),
             checkpoints=checkpoints if previous else (),

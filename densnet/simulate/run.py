@@ -74,8 +74,14 @@ def start_run(
     Raises
     ------
     InputError
-        If the directory already holds something.
+        If the directory already holds something, or a potential of centroids is to have beads.
     """
+    if molecule.centroid_kelvin is not None and settings.beads > 1:
+        raise InputError(
+            f"{molecule.name} is a potential of the centroids of ring polymers: its nuclei are "
+            "quantum already, beads would count that twice; choose an ensemble of classical "
+            "nuclei (nve, nvt-svr), or the model of the electrons that it was made from"
+        )
     if directory.exists() and any(directory.iterdir()):
         raise InputError(
             f"{directory} is not empty: give another --output, or --resume to continue its run"
@@ -95,7 +101,7 @@ def start_run(
         timestep_fs=settings.timestep_fs,
         steps=settings.steps,
         beads=settings.beads,
-        nuclei=ensemble.nuclei,
+        nuclei="centroid" if molecule.centroid_kelvin is not None else ensemble.nuclei,
         seed=settings.seed,
         finished=False,
         segments=tuple(s for stages in groups for stage in stages for s in stage.segments()),

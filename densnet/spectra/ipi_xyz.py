@@ -1,4 +1,4 @@
-"""Reader of i-PI's xyz trajectories: positions and velocities, one file a bead."""
+"""Reader of i-PI's xyz trajectories: positions, velocities and forces, one file a bead."""
 
 import logging
 import re
@@ -23,11 +23,13 @@ QUANTITY = re.compile(r"(?<!\w)(?!cell\{)(?P<quantity>\w+)\{(?P<unit>[^}]*)\}")
 NAMES: Final[dict[str, tuple[str, ...]]] = {
     "positions": ("positions", "x_centroid"),
     "velocities": ("velocities", "v_centroid"),
+    "forces": ("forces", "f_centroid"),
 }
 # Quantity → unit in the comment line → factor to atomic units.
 UNITS: Final[dict[str, dict[str, float]]] = {
     "positions": {"atomic_unit": 1.0, "angstrom": 1.0 / BOHR_ANGSTROM},
     "velocities": {"atomic_unit": 1.0, "m/s": AU_TIME_S / BOHR_M},
+    "forces": {"atomic_unit": 1.0},
 }
 
 
@@ -54,8 +56,8 @@ def load_xyz(path: Path, quantity: str) -> AtomRows:
     ----------
     path : Path
     quantity : str
-        ``positions`` or ``velocities``: must be the one named in the comment lines, as in
-        ``positions{angstrom}`` or ``x_centroid{angstrom}``, whose unit is honoured (atomic units
+        ``positions``, ``velocities`` or ``forces``: must be the one named in the comment lines, as
+        in ``positions{angstrom}`` or ``x_centroid{angstrom}``, whose unit is honoured (atomic units
         where none is named).
 
     Returns

@@ -43,8 +43,8 @@ def load_run(directory: Path) -> list[SegmentFiles]:
     InputError
         If the run's nuclei have no meaningful dynamics (PIMD).
     """
-    path, manifest = _load_manifest(directory)
-    if _field(path, manifest, "nuclei") == "static":
+    path, manifest = load_manifest(directory)
+    if field_of(path, manifest, "nuclei") == "static":
         raise InputError(
             f"{path}: plain path-integral molecular dynamics samples the distribution, its time "
             "evolution means nothing; run TRPMD or CMD for a spectrum"
@@ -52,11 +52,12 @@ def load_run(directory: Path) -> list[SegmentFiles]:
     if not manifest.get("finished", True):
         logger.warning("%s: the run has not finished; what is there is used", path)
     root = path.parent
-    nuclei = {"kubo": "path-integral nuclei"}.get(manifest["nuclei"], "classical nuclei")
+    quantum = {"kubo": "path-integral nuclei", "centroid": "nuclei in a potential of centroids"}
+    nuclei = quantum.get(manifest["nuclei"], "classical nuclei")
     kind = f"{manifest.get('model', {}).get('name', 'unnamed model')}, {nuclei}"
     segments = [
         _segment(path, root, entry, kind)
-        for entry in _field(path, manifest, "segments")
+        for entry in field_of(path, manifest, "segments")
         if entry.get("use_for_spectrum", True)
     ]
     if not segments:
@@ -66,11 +67,18 @@ def load_run(directory: Path) -> list[SegmentFiles]:
 
 def model_name(directory: Path) -> str:
     """Name of the model that drove a run, empty where the manifest has none."""
-    _, manifest = _load_manifest(directory)
+    _, manifest = load_manifest(directory)
     return str(manifest.get("model", {}).get("name", ""))
 
 
-def _load_manifest(directory: Path) -> tuple[Path, dict[str, Any]]:
+def load_manifest(directory: Path) -> tuple[Path, dict[str, Any]]:
+    """Read ``run.json``: its path and what it holds.
+
+    Raises
+    ------
+    DataError
+        If it is missing, unreadable or of another version.
+    """
     path = directory / MANIFEST if directory.is_dir() else directory
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
@@ -96,15 +104,16 @@ def _segment(path: Path, root: Path, entry: dict[str, Any], kind: str) -> Segmen
         if entry.get(key)
     }
     return SegmentFiles(
-        name=f"{root.resolve().name}/{_field(path, entry, 'name')}",
-        temperature_kelvin=float(_field(path, entry, "temperature_kelvin")),
-        timestep_fs=float(_field(path, entry, "timestep_fs")),
+        name=f"{root.resolve().name}/{field_of(path, entry, 'name')}",
+        temperature_kelvin=float(field_of(path, entry, "temperature_kelvin")),
+        timestep_fs=float(field_of(path, entry, "timestep_fs")),
         files=files,
         kind=kind,
     )
 
 
-def _field(path: Path, table: dict[str, Any], key: str) -> Any:
+def field_of(path: Path, table: dict[str, Any], key: str) -> Any:
+    """Return an entry of a manifest; DataError if it is missing."""
     try:
         return table[key]
     except KeyError:

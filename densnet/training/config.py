@@ -194,3 +194,53 @@ class ResponseTrainingConfig:
     def __post_init__(self) -> None:
         if not self.response.data:
             raise InputError("response.data must name at least one file of labelled frames")
+
+
+@dataclass(frozen=True)
+class CentroidConfig(StageConfig):
+    """The stage that turns a functional into the potential of centroids.
+
+    Parameters
+    ----------
+    runs : tuple of Path
+        Run directories of path-integral dynamics of the initial model, with centroids.
+    validation_share : float
+        Of the replicas, the last ones.
+    """
+
+    runs: tuple[Path, ...] = ()
+    validation_share: float = 0.1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.runs:
+            raise InputError("centroid.runs must name at least one run directory of densnet md")
+        if not 0.0 < self.validation_share < 1.0:
+            raise InputError(
+                f"centroid.validation_share must lie between 0 and 1, got {self.validation_share:g}"
+            )
+
+
+@dataclass(frozen=True)
+class CentroidTrainingConfig:
+    """A training file of a centroid potential.
+
+    Parameters
+    ----------
+    initial_model : Path
+        The model that drove the beads: a model.ckpt, or a bundle (folder or zip).
+    output : Path
+        Folder for checkpoint, history and picture; its model.ckpt is the initial model with a
+        functional of centroids.
+    centroid : CentroidConfig
+        With its runs.
+    ema_decay, validate_every, seed
+        As in a training of all networks.
+    """
+
+    initial_model: Path
+    output: Path
+    centroid: CentroidConfig
+    ema_decay: float = 0.998
+    validate_every: int = 1
+    seed: int = 1

@@ -11,10 +11,8 @@ from torch import Tensor, nn
 from densnet.errors import NonFiniteError
 from densnet.training.average import WeightAverage
 from densnet.training.config import StageConfig
-from densnet.training.losses import Errors
 from densnet.training.parallel import ProcessGroup
-from densnet.training.progress import Progress
-from densnet.training.response_frames import ResponseErrors
+from densnet.training.progress import AnyErrors, Progress
 
 VALIDATION_BATCH = 25
 GRADIENT_NORM = 10.0
@@ -85,7 +83,7 @@ class Epochs(Generic[BatchT]):
         first: int,
         *,
         validate_every: int,
-        validate: Callable[[], Errors | ResponseErrors],
+        validate: Callable[[], AnyErrors],
         save: Callable[[int], None],
         history: list[dict[str, Any]],
         report: Callable[[Progress], None] | None,

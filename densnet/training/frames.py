@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -69,6 +70,25 @@ class TrainingFrames:
             coefficients=self.coefficients[index],
             metric=self.metric[index],
         )
+
+
+class Structures(Protocol):
+    """What a prediction needs of a batch: atoms one after the other, and their graph."""
+
+    @property
+    def species(self) -> Tensor:
+        """Element of each atom, (n_atoms,) int64."""
+        ...
+
+    @property
+    def positions(self) -> Tensor:
+        """Positions (n_atoms, 3) float64, bohr."""
+        ...
+
+    @property
+    def graph(self) -> Graph:
+        """Pairs of atoms."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from densnet.models import DensNet
 from densnet.nn.edges import Edges
-from densnet.training.frames import Batch
+from densnet.training.frames import Batch, Structures
 from densnet.training.metric import FusedMetric, StoredMetric
 from densnet.units import AU_DEBYE, HARTREE_BOHR_MEV_ANGSTROM, HARTREE_MEV
 
@@ -33,7 +33,7 @@ class Density:
     one_hot: Tensor
 
 
-def predict_density(model: DensNet, batch: Batch, *, with_forces: bool) -> Density:
+def predict_density(model: DensNet, batch: Structures, *, with_forces: bool) -> Density:
     """Run the density map; ``with_forces`` keeps what derivatives by positions need."""
     graph = batch.graph
     r = batch.positions
@@ -58,7 +58,7 @@ def density_loss(residual: Tensor, metric: StoredMetric | FusedMetric) -> Tensor
 
 
 def energies_and_forces(
-    model: DensNet, batch: Batch, density: Density, components: Tensor, *, training: bool
+    model: DensNet, batch: Structures, density: Density, components: Tensor, *, training: bool
 ) -> tuple[Tensor, Tensor]:
     """Return energies (n_structures,) and forces (n_atoms, 3), the total derivative.
 
@@ -74,7 +74,7 @@ def energies_and_forces(
     graph = batch.graph
     forces = torch.zeros_like(batch.positions).index_add(0, graph.receivers, gradient)
     forces = forces.index_add(0, graph.senders, -gradient)
-    energy = torch.zeros(batch.n_structures, dtype=torch.float64, device=atomic.device)
+    energy = torch.zeros(graph.n_structures, dtype=torch.float64, device=atomic.device)
     return energy.index_add(0, graph.structure, atomic), forces
 
 

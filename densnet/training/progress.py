@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 
+from densnet.training.centroid_frames import CentroidErrors
 from densnet.training.losses import Errors
 from densnet.training.response_frames import ResponseErrors
+
+AnyErrors = Errors | ResponseErrors | CentroidErrors
 
 
 @dataclass(frozen=True)
@@ -14,4 +17,4 @@ class Progress:
     epoch: int
     n_epochs: int
     loss: float
-    errors: Errors | ResponseErrors | None
+    errors: AnyErrors | None
