@@ -71,6 +71,7 @@ def run(args: argparse.Namespace) -> int:
     from densnet.export.runtime import load_model
 
     model = load_model(args.model, dtype=args.dtype)
+    model.check_electronic()
     frames = FrameFile.read(
         args.data, require=("energy", "forces", "dipole"), select={"tag": args.tag}
     )

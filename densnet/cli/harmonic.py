@@ -92,6 +92,8 @@ def run(args: argparse.Namespace) -> int:
         raise InputError(f"--resolution must be positive, got {args.resolution:g}")
     table_of_bands = load_bands(args.bands) if args.bands else None
     model = load_model(args.model, dtype="float64")
+    if args.dft:
+        model.check_electronic()
     given = None if args.geometry is None else read_geometries(args.geometry)[-1]
     numbers, positions = given or (model.template_numbers, model.template_positions)
     atoms = Atoms(numbers, positions * BOHR_ANGSTROM)

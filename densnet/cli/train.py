@@ -34,9 +34,15 @@ A section `response` adds a fourth stage: a response map, for polarizabilities, 
 networks. A file with `initial_model`, `output` and `response` alone trains only that, from scratch,
 on top of a model.ckpt or a bundle.
 
+A file with `initial_model`, `output` and `centroid` trains the functional of that model to be the
+potential of the centroids of its ring polymers (Te PIGS): the mean force that path integrals at an
+elevated temperature (`densnet md --ensemble pimd --temperature 500 --centroid-stride 10`) had on
+them. Classical dynamics in that potential has quantum nuclei, at the price of classical ones.
+
 examples:
   densnet train train.yaml
   densnet train response.yaml
+  densnet train centroid.yaml
   densnet train train.yaml --device cuda
   torchrun --nproc-per-node 2 -m densnet train train.yaml
 """

@@ -157,6 +157,29 @@ class Model:
         """Whether the model has a response map, so that a polarizability may be asked for."""
         return bool(self.manifest.get("polarizability", False))
 
+    @property
+    def centroid_kelvin(self) -> float | None:
+        """Temperature of the ring polymers whose centroids the energy is a potential of, or None.
+
+        Such a potential has no electronic energy to be compared with.
+        """
+        kelvin = self.manifest.get("centroid_kelvin")
+        return None if kelvin is None else float(kelvin)
+
+    def check_electronic(self) -> None:
+        """Refuse a potential of centroids where errors against electronic structure are asked for.
+
+        Raises
+        ------
+        InputError
+        """
+        if self.centroid_kelvin is not None:
+            raise InputError(
+                f"{self.name} is a potential of the centroids of ring polymers at "
+                f"{self.centroid_kelvin:g} K: its energies and forces are not those of electronic "
+                "structure; compare the model that it was made from"
+            )
+
     def evaluate(
         self,
         numbers: ArrayLike,

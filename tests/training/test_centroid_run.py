@@ -168,6 +168,9 @@ def test_from_the_command_line_to_dynamics_of_quantum_nuclei(run, tmp_path, monk
     np.testing.assert_allclose(second.dipole, first.dipole, atol=1e-6)
     assert np.abs(second.forces - first.forces).max() > 1e-3
     capsys.readouterr()
+    for words in (["evaluate", "warm", str(LABELS)], ["harmonic", "warm", "--dft"]):
+        assert main(words) == 2
+        assert "centroids of ring polymers at 500 K" in " ".join(capsys.readouterr().err.split())
     assert main(["md", "warm", "--ensemble", "trpmd", "--beads", "4", "--output", "no"]) == 2
     assert "its nuclei are quantum already" in " ".join(capsys.readouterr().err.split())
     assert not Path("no").exists()
