@@ -10,7 +10,7 @@ from densnet.cli.main import available_verbs, load_verb
 from densnet.configuration import load_yaml
 from densnet.reference.run_label import LabelConfig
 from densnet.reference.run_sample import SampleConfig
-from densnet.training.config import ResponseTrainingConfig, TrainingConfig
+from densnet.training.config import CentroidTrainingConfig, ResponseTrainingConfig, TrainingConfig
 from ipi_driver.__main__ import build_parser as driver_parser
 
 ROOT = Path(__file__).parents[1]
@@ -43,7 +43,12 @@ def test_every_command_of_the_documents_is_understood(document: str, line: str) 
 
 @pytest.mark.parametrize("path", CONFIGURATIONS, ids=lambda path: path.name)
 def test_every_configuration_of_the_examples_is_valid(path: Path) -> None:
-    kinds = {"sample": SampleConfig, "label": LabelConfig, "response": ResponseTrainingConfig}
+    kinds = {
+        "sample": SampleConfig,
+        "label": LabelConfig,
+        "response": ResponseTrainingConfig,
+        "centroid": CentroidTrainingConfig,
+    }
     # sample.yaml and sample_quantum.yaml are of one kind.
     load_yaml(path, kinds.get(path.stem.split("_")[0], TrainingConfig))
 

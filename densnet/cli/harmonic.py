@@ -135,6 +135,12 @@ def run(args: argparse.Namespace) -> int:
             console.print(f"Raman: Σ|ΔR|/ΣR {100.0 * errors['relative_activity_error']:.2f} %")
     else:
         console.print(mode_table(model.name, modes))
+    if model.centroid_kelvin is not None:
+        console.print(
+            f"{model.name} is a potential of the centroids of ring polymers at "
+            f"{model.centroid_kelvin:g} K: its wavenumbers hold what anharmonicity does to quantum "
+            "nuclei, and lie near those of the fundamentals"
+        )
     if args.output is not None:
         picture = draw(
             args.output, model.name, modes, reference_modes, table_of_bands, args.resolution

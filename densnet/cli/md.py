@@ -40,7 +40,12 @@ examples:
   densnet md ethanol --ensemble trpmd --beads 32 --steps 10000 --output trpmd
   densnet md ethanol --replicas 8 --start trans.xyz gauche.xyz --output conformers
   densnet md ethanol --velocity-stride 4 --output run && densnet spectrum run --ir --vdos
+  densnet md ethanol --ensemble pimd --beads 20 --temperature 500 --replicas 24 --steps 4000 \\
+      --dipole-stride 0 --centroid-stride 10 --output centroids
   densnet md --resume run
+
+The last but one writes what `densnet train` makes a potential of centroids from (see its help): a
+model whose classical dynamics, in any ensemble without beads, is that of quantum nuclei.
 """
 
 

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 
+from densnet.errors import InputError
 from densnet.export.contents import find_bundle, read_contents
 from densnet.simulate.plan import Molecule
 from ipi_driver.checks import Template
@@ -23,14 +24,22 @@ def load_molecule(model: str, committee: Sequence[str] = ()) -> Molecule:
     Raises
     ------
     InputError
-        If there is no such bundle.
+        If there is no such bundle, or a committee mixes potentials of centroids with others.
     BundleError
         If it is damaged.
     """
     manifest, _, sha256 = read_contents(find_bundle(model))
-    others = [read_contents(find_bundle(member))[2] for member in committee]
+    others = [read_contents(find_bundle(member)) for member in committee]
+    kelvin = manifest.get("centroid_kelvin")
+    for member, (other, _, _) in zip(committee, others, strict=True):
+        if other.get("centroid_kelvin") != kelvin:
+            raise InputError(
+                f"{member} and {model} are no committee: one is a potential of centroids of ring "
+                "polymers, the other one is not, or of another temperature"
+            )
     if others:
-        sha256 = hashlib.sha256(" ".join([sha256, *others]).encode()).hexdigest()
+        hashes = [sha256, *(entry[2] for entry in others)]
+        sha256 = hashlib.sha256(" ".join(hashes).encode()).hexdigest()
     template = Template.from_manifest(manifest)
     return Molecule(
         name=str(manifest["name"]),
@@ -39,5 +48,5 @@ def load_molecule(model: str, committee: Sequence[str] = ()) -> Molecule:
         numbers=tuple(template.numbers.tolist()),
         positions=template.positions,
         charge=template.charge,
-        centroid_kelvin=manifest.get("centroid_kelvin"),
+        centroid_kelvin=kelvin,
     )

@@ -173,6 +173,8 @@ def test_from_the_command_line_to_dynamics_of_quantum_nuclei(run, tmp_path, monk
         assert "centroids of ring polymers at 500 K" in " ".join(capsys.readouterr().err.split())
     assert main(["md", "warm", "--ensemble", "trpmd", "--beads", "4", "--output", "no"]) == 2
     assert "its nuclei are quantum already" in " ".join(capsys.readouterr().err.split())
+    assert main(["md", "warm", "--committee", "ethanol", "--output", "no"]) == 2
+    assert "no committee" in capsys.readouterr().err
     assert not Path("no").exists()
     quick = "md warm --steps 40 --thermalise-steps 20 --replicas 2 --quiet --output nve"
     assert main(quick.split()) == 0
