@@ -216,3 +216,11 @@ def test_frames_of_another_level_are_refused_unless_the_zero_of_energy_is_to_mov
     counts = torch.tensor([6.0, 2.0, 1.0], dtype=torch.float64)
     assert float(counts @ shift) == pytest.approx(-0.2, abs=1e-3)
     assert torch.allclose(shift / counts, (shift / counts)[:1].expand(3))
+
+
+def test_a_functional_of_centroids_is_not_trained_on_electronic_energies(start):
+    source = find_bundle("ethanol-b3lyp-centroids")
+    with pytest.raises(InputError, match="potential of the centroids"):
+        start(source)
+    run = start(source, initial_networks=("density_map",))
+    assert run.model.config.centroid_kelvin is None
