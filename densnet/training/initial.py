@@ -87,8 +87,9 @@ class InitialModel:
         there, here = self.model.config, model.config
         if there.centroid_kelvin is not None and "energy_functional" in networks:
             raise InputError(
-                f"initial_model: {self.name} is a potential of the centroids of ring polymers; start "
-                "from the model that it was made from, or name in initial_networks only density_map"
+                f"initial_model: {self.name} is a potential of the centroids of ring polymers; "
+                "start from the model that it was made from, or name in initial_networks only "
+                "density_map"
             )
         if there.elements != here.elements:
             raise InputError(
