@@ -101,8 +101,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--centroid-stride",
         type=int,
         default=0,
-        help="steps between positions of and forces on the centroids of path integrals, for "
-        "`densnet centroids`; 0: none",
+        help="steps between positions of and forces on the centroids of path integrals, which "
+        "`densnet train` makes a potential of; 0: none",
     )
     files.add_argument(
         "--polarizability-stride",
