@@ -208,7 +208,9 @@ def collect(folder: Path, settings: dict[str, Any]) -> None:
         for row in results:
             for label, errors in row["errors"].items():
                 values = ["" if errors[q] is None else f"{errors[q]:.4g}" for q in QUANTITIES]
-                seconds = f"{row['training_seconds']:.0f}"
+                # Of a training that was killed and continued only the end was timed.
+                whole = row.get("starts", 1) == 1
+                seconds = f"{row['training_seconds']:.0f}" if whole else ""
                 table.writerow(
                     [row["code"], row["n_train"], label, row["epochs"], seconds, *values]
                 )
@@ -257,7 +259,10 @@ def draw(results: list[dict[str, Any]], path: Path) -> Path:
 def line_of(result: dict[str, Any]) -> str:
     """One result in one line."""
     words = [f"{result['code']:12}{result['n_train']:5d} frames, {result['epochs']} epochs"]
-    words.append(f"{result['training_seconds'] / 60.0:.1f} min")
+    if result.get("starts", 1) == 1:
+        words.append(f"{result['training_seconds'] / 60.0:.1f} min")
+    else:
+        words.append(f"{result['starts']} starts, so its time is not known")
     for label, errors in result["errors"].items():
         shown = [f"{q} {errors[q]:.3g}" for q in QUANTITIES if errors[q] is not None]
         words.append(f"{label}: {', '.join(shown)}")
