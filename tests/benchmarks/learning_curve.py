@@ -247,8 +247,11 @@ def draw(results: list[dict[str, Any]], path: Path) -> Path:
             panel.set_xticks(sizes, [str(n) for n in sizes])
             panel.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
         for panel in panels.flat:
+            # A decade has no room for all its ten numbers, a fraction of one needs more than 1.
+            low, high = panel.get_ylim()
+            shown = "12345" if high < 3.0 * low else "125"
             for ticks in (panel.yaxis.set_major_formatter, panel.yaxis.set_minor_formatter):
-                ticks(lambda value, _: f"{value:g}")
+                ticks(lambda y, _, shown=shown: f"{y:g}" if f"{y:.0e}"[0] in shown else "")
         for panel in panels[1]:
             panel.set_xlabel("training frames")
         handles, labels = panels[0, 0].get_legend_handles_labels()
