@@ -159,20 +159,12 @@ class Model:
 
     @property
     def centroid_kelvin(self) -> float | None:
-        """Temperature of the ring polymers whose centroids the energy is a potential of, or None.
-
-        Such a potential has no electronic energy to be compared with.
-        """
+        """Temperature of the ring polymers whose centroids the energy is a potential of, or None."""
         kelvin = self.manifest.get("centroid_kelvin")
         return None if kelvin is None else float(kelvin)
 
     def check_electronic(self) -> None:
-        """Refuse a potential of centroids where errors against electronic structure are asked for.
-
-        Raises
-        ------
-        InputError
-        """
+        """Refuse a potential of centroids (InputError): it has no energies of electrons."""
         if self.centroid_kelvin is not None:
             raise InputError(
                 f"{self.name} is a potential of the centroids of ring polymers at "

@@ -1,7 +1,6 @@
 """A functional learns the mean force on centroids of real path integrals; the rest stays."""
 
 import json
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,7 +43,6 @@ def shipped():
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """Four ring polymers of the shipped ethanol at 500 K, driven through i-PI."""
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
     directory = tmp_path_factory.mktemp("centroids") / "pimd"
     settings = Settings(
         "ethanol",
