@@ -159,7 +159,7 @@ class Model:
 
     @property
     def centroid_kelvin(self) -> float | None:
-        """Temperature of the ring polymers whose centroids the energy is a potential of, or None."""
+        """Temperature of the ring polymers of whose centroids the energy is a potential."""
         kelvin = self.manifest.get("centroid_kelvin")
         return None if kelvin is None else float(kelvin)
 
