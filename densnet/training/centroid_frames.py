@@ -57,11 +57,6 @@ class CentroidBatch:
     graph: Graph
     forces: Tensor
 
-    @property
-    def n_structures(self) -> int:
-        """Centroids in the batch."""
-        return self.graph.n_structures
-
     def residual(self, model: DensNet, *, training: bool) -> Tensor:
         """Return predicted minus sampled forces, (n_atoms, 3) hartree/bohr."""
         density = predict_density(model, self, with_forces=True)
