@@ -16,27 +16,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import ase.io
 import numpy as np
 from ase import Atoms
 from ase.build import molecule as known_molecule
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from densnet.calculators.derivatives import differentiate, relax
 from densnet.calculators.kohn_sham import KohnShamCalculator
-from densnet.cli.progress import frame_progress
+from densnet.cli.harmonic import DFT_STEP_BOHR, analyse, masses_of, modes_of
 from densnet.export.runtime import load_model
 from densnet.reference.level import Level
 from densnet.spectra.bands import BandTable, load_bands
-from densnet.spectra.harmonic import HarmonicModes, harmonic_modes
-from densnet.spectra.masses import standard_masses
+from densnet.spectra.harmonic import HarmonicModes
 from densnet.spectra.mode_matching import compare_modes
 from densnet.units import BOHR_ANGSTROM
 
 Array = NDArray[np.float64]
 
-STEP_BOHR = 0.02
 GEOMETRIES = {"methanol": "CH3OH", "thiophene": "C4H4S"}
 # Measured positions less certain than this choose nothing: Shimanouchi's grade E is 15 to 30 cm⁻¹.
 LARGEST_UNCERTAINTY_CM1 = 16.0
@@ -89,35 +85,10 @@ def start(name: str) -> Atoms:
 
 def minimum(name: str, level: Level, folder: Path) -> Minimum:
     """Relax and differentiate, or read what the folder has."""
-    folder.mkdir(parents=True, exist_ok=True)
-    kept = folder / "minimum.xyz"
-    calculator = KohnShamCalculator(level)
-    with frame_progress(folder.name) as bar:
-        task = bar.add_task("", total=None, note="minimum")
-        if not kept.is_file():
-            atoms = start(name)
-            atoms.calc = calculator
-            atoms = relax(
-                atoms, on_step=lambda force: bar.update(task, note=f"minimum, force {force:.1e}")
-            )
-            ase.io.write(kept, atoms, format="xyz", fmt="%20.12f")
-        # As the file has it, so that a run that goes on finds its own displacements.
-        read = ase.io.read(kept)
-        assert isinstance(read, Atoms)
-        atoms = read
-        atoms.calc = calculator
-        found = differentiate(
-            atoms,
-            step=STEP_BOHR,
-            checkpoint=folder / "displacements.txt",
-            on_progress=lambda done, total: bar.update(
-                task, completed=done, total=total, note="derivatives"
-            ),
-        )
-    masses = standard_masses(atoms.get_chemical_symbols())
-    hessian = 0.5 * (found.hessian + found.hessian.T)
-    modes = harmonic_modes(hessian, masses, found.positions, found.polar_tensors)
-    return Minimum(atoms, modes)
+    atoms = start(name)
+    atoms.calc = KohnShamCalculator(level)
+    atoms, derivatives = analyse(atoms, folder.name, folder, DFT_STEP_BOHR, polarizability=False)
+    return Minimum(atoms, modes_of(atoms, derivatives))
 
 
 def measured(table: BandTable) -> list[tuple[float, str]]:
@@ -137,7 +108,6 @@ def compare(name: str, minima: dict[str, Minimum]) -> dict[str, Any]:
     favours none of them.
     """
     first = next(iter(minima.values()))
-    masses = standard_masses(first.atoms.get_chemical_symbols())
     harmonic = {}
     for xc, found in minima.items():
         pairs = compare_modes(
@@ -145,7 +115,7 @@ def compare(name: str, minima: dict[str, Minimum]) -> dict[str, Any]:
             found.atoms.positions / BOHR_ANGSTROM,
             first.modes,
             first.atoms.positions / BOHR_ANGSTROM,
-            masses,
+            masses_of(first.atoms),
         )
         harmonic[xc] = found.modes.wavenumber_cm1[pairs.order]
     factor = np.array([anharmonic(nu) for nu in first.modes.wavenumber_cm1])
