@@ -12,6 +12,7 @@ is kept in the folder: a run that is killed goes on.
 
 import argparse
 import json
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from scipy.optimize import linear_sum_assignment
 
 from densnet.calculators.kohn_sham import KohnShamCalculator
 from densnet.cli.harmonic import DFT_STEP_BOHR, analyse, masses_of, modes_of
+from densnet.errors import DensnetError
 from densnet.export.runtime import load_model
 from densnet.reference.level import Level
 from densnet.spectra.bands import BandTable, load_bands
@@ -59,12 +61,13 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, metavar="DIR")
     args = parser.parse_args()
     report = {}
+    tables = {name: load_bands(name) for name in args.molecules}
     for name in args.molecules:
         minima = {
             xc: minimum(name, Level(xc=xc, basis=args.basis), args.output / f"{name}-{xc}")
             for xc in args.functionals
         }
-        report[name] = compare(name, minima)
+        report[name] = compare(tables[name], minima)
         print_table(name, report[name])
     overall = {
         xc: float(np.mean([report[name]["mean_absolute_error_cm1"][xc] for name in report]))
@@ -101,7 +104,7 @@ def measured(table: BandTable) -> list[tuple[float, str]]:
     return rows or [(group.centre_cm1, group.name) for group in table.groups()]
 
 
-def compare(name: str, minima: dict[str, Minimum]) -> dict[str, Any]:
+def compare(table: BandTable, minima: dict[str, Minimum]) -> dict[str, Any]:
     """Pair modes among the functionals by their motion, with measured bands by their position.
 
     The pairing with the bands minimises the distance of the mean over the functionals, so that it
@@ -121,7 +124,7 @@ def compare(name: str, minima: dict[str, Minimum]) -> dict[str, Any]:
     factor = np.array([anharmonic(nu) for nu in first.modes.wavenumber_cm1])
     usable = np.flatnonzero(np.isfinite(factor))
     mean = factor[usable] * np.mean([nu[usable] for nu in harmonic.values()], axis=0)
-    bands = measured(load_bands(name))
+    bands = measured(table)
     bands = [band for band in bands if np.isfinite(anharmonic(band[0]))]
     at = np.array([nu for nu, _ in bands])
     row, column = linear_sum_assignment(np.abs(at[:, None] - mean[None, :]))
@@ -160,4 +163,7 @@ def print_table(name: str, report: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except DensnetError as error:
+        sys.exit(f"functional_choice.py: {error}")
