@@ -143,7 +143,7 @@ def _draw_lines(axes: Axes, lines: Sequence[Line], range_cm1: tuple[float, float
             error = line.error[inside]
             upper = y + error
             axes.fill_between(nu, y - error, upper, color=colour, alpha=0.25, linewidth=0)
-        axes.plot(nu, y, color=colour, label=wrapped(line.label), linewidth=1.1)
+        axes.plot(nu, y, color=colour, label=_wrapped(line.label), linewidth=1.1)
         top, lowest = max(top, float(upper.max())), min(lowest, float(y.min()))
     light_grid(axes, "y")
     axes.axhline(0.0, color=INK, linewidth=0.6)
@@ -154,7 +154,7 @@ def _draw_lines(axes: Axes, lines: Sequence[Line], range_cm1: tuple[float, float
 
 
 def _draw_measurement(axes: Axes, measurement: Measurement, range_cm1: tuple[float, float]) -> None:
-    label = wrapped(measurement.label)
+    label = _wrapped(measurement.label)
     sticks = [
         stick
         for stick in measurement.sticks
@@ -190,7 +190,7 @@ def _draw_measurement(axes: Axes, measurement: Measurement, range_cm1: tuple[flo
     _add_legend(axes, range_cm1)
 
 
-def wrapped(label: str) -> str:
+def _wrapped(label: str) -> str:
     """Break a label into lines that fit into the empty part of the picture."""
     return "\n".join(wrap(label, 36))
 

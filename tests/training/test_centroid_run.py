@@ -101,7 +101,8 @@ def test_the_mean_force_is_learned_and_everything_else_stays(make_config, shippe
     trained, _ = model_from_dict(load_checkpoint(training.run()))
     errors = [row["forces_rmse_mev_angstrom"] for row in training.history]
     assert [row["epoch"] for row in training.history] == [0, 1, 2, 3, 4]
-    # What is left is the fluctuation on one ring polymer, which differs from run to run.
+    # What is left is the fluctuation on one ring polymer: ratios of 0.81 to 0.86 were seen, and
+    # nothing learned is 1.
     assert errors[-1] < 0.95 * errors[0], errors
     assert trained.config == replace(model.config, centroid_kelvin=500.0)
     changed = {
