@@ -20,6 +20,8 @@ constexpr int kMaxL = 2, kMaxFilterL = 2;
 constexpr int kMaxL = 6, kMaxFilterL = 4;
 #endif
 constexpr int kMaxHarmonics = (kMaxL + 1) * (kMaxL + 1);
+// The same up to whole vectors.
+constexpr int kMaxHarmonicsPadded = (kMaxHarmonics + 15) / 16 * 16;
 constexpr int kLineBytes = 64;
 // Of double, in the widest vector.
 constexpr int kMaxLanes = 8;
@@ -145,22 +147,18 @@ struct EdgeView {
     int radial_width;
     // Backward: gradients, added to.
     T* unit_gradient;
-    T* harmonics_gradient;
+    T* harmonics_gradient;  // of the sums alone: written
     T* radial_gradient;
 };
 
-// Σ_j R^l(r_ij) Y_lm(r̂_ij).
+// S_lm = Σ_j R(r_ij) Y_lm(r̂_ij), as wide as the radial functions.
 template <typename T>
 struct SumsJob {
     EdgeView<T> edges;
     int l_max;
-    int width;
-    const T* weights;     // (radial_width, at least (l_max + 1) width)
-    std::ptrdiff_t weight_stride;
-    const T* transposed;  // (at least (l_max + 1) width, radial_width)
-    T* sums;              // forward: written; backward: gradient, read
+    T* sums;  // forward: written; backward: gradient, read
     std::ptrdiff_t stride;
-    T* scratch;  // edge_scratch_size
+    T* scratch;  // backward: (radial_width, kMaxHarmonicsPadded)
 };
 
 // Σ_j [Σ_l R^l(r_ij) P_l(r̂_ij · g)] h_j(g) and back to harmonics.
@@ -180,7 +178,7 @@ struct ConvolutionJob {
     T* scratch;
 };
 
-// Values of T in the scratch of SumsJob and ConvolutionJob.
+// Values of T in the scratch of ConvolutionJob.
 std::size_t edge_scratch_size(int l_max, int width, int n_padded);
 
 template <typename T>

@@ -48,7 +48,7 @@ Network<T>::Network(const Weights<T>& weights, const Kernels<T>& kernels, const 
                     const Block& block, Arena& arena, Costs& costs)
     : w_(weights), kernels_(kernels), exact_(exact), block_(block), arena_(arena), costs_(costs),
       n_(block.n_atoms), n_edges_(block.n_edges()),
-      // The functional sees components up to l_static, and products harmonics up to their l_in.
+      // The functional sees components up to l_static, and products see sums up to their l_in.
       l_highest_(std::max(weights.l_static, weights.sizes.density_map.l_two_body)) {}
 
 template <typename T>
@@ -107,7 +107,7 @@ HarmonicsJob<T> Network<T>::harmonics_job(int l_max) const {
 template <typename T>
 void Network<T>::make_edges() {
     const int n_radial = w_.sizes.n_radial, n_y = n_harmonics(w_.sizes.l_density);
-    harmonics_width_ = n_y;
+    harmonics_width_ = padded<T>(n_y);
     const std::size_t n = static_cast<std::size_t>(n_edges_);
     n_padded_ = (n_edges_ + kMaxLanes - 1) / kMaxLanes * kMaxLanes;
     directions_ = arena_.take<double>(3 * static_cast<std::size_t>(n_padded_));
@@ -116,8 +116,8 @@ void Network<T>::make_edges() {
     slopes_ = arena_.take<double>(n * n_radial);
     unit_ = arena_.take<T>(3 * n);
     unit_gradient_ = arena_.template take_zeros<T>(3 * n);
-    harmonics_ = arena_.take<T>(n * n_y);
-    harmonics_gradient_ = arena_.template take_zeros<T>(n * n_y);
+    harmonics_ = arena_.take<T>(n * harmonics_width_);
+    harmonics_gradient_ = arena_.take<T>(n * harmonics_width_);
     functions_ = arena_.template take_zeros<T>(n * w_.n_radial);
     functions_gradient_ = arena_.template take_zeros<T>(n * w_.n_radial);
     costs_.count(kEdges, n * (10.0 * n_radial + 8.0 * n_y), [&] {
@@ -158,32 +158,96 @@ void Network<T>::make_edges() {
     }
 }
 
+// out ← M x, or M_s x with a matrix for each species, and the constant of the scalars.
 template <typename T>
-void Network<T>::product_job(const Layer<T>& layer, const LayerState& state, ProductJob<T>& job) const {
-    const Product<T>& p = layer.product;
-    job.orbits = p.orbits.view();
-    job.l_in = p.l_in;
-    job.l_triple = p.l_low;
-    job.l_pair = p.l_readout;
-    job.n_atoms = n_;
-    job.n_channels = p.n_channels;
-    job.factors = state.factors.data;
-    job.factors_stride = state.factors.stride;
-    job.scale = p.scale.data();
-    job.species = block_.species.data();
+void Network<T>::fixed_forward(const Fixed<T>& map, const Field<T>& fixed, int l, const Field<T>& out) {
+    const bool constant = l == 0 && map.constant.size() > 0;
+    if (constant) {
+        for (int a = 0; a < n_; ++a) {
+            const T* row = map.constant.data() + static_cast<std::size_t>(block_.species[a]) * out.width;
+            std::copy(row, row + out.width, out.data + static_cast<std::ptrdiff_t>(a) * out.width);
+        }
+    }
+    const int n_maps = static_cast<int>(map.of.size());
+    for (int s = 0; s < n_maps; ++s) {
+        const int first = n_maps == 1 ? 0 : block_.first_of[s], end = n_maps == 1 ? n_ : block_.first_of[s + 1];
+        if (constant && map.n_in[s][l] == 0) continue;
+        const Source<T> source = {fixed.at(l * l), fixed.stride, fixed.width, map.n_in[s][l]};
+        linear(kernels_, kLinear, 2 * l + 1, first, end - first, &source, 1, map.of[s].forward_of(l), out.width,
+               out.width, out.at(l * l), out.stride, out.width, constant);
+    }
 }
 
-// out ← product([neighbours, fixed]) + W features, with `features` null in the first layer.
+template <typename T>
+void Network<T>::fixed_backward(const Fixed<T>& map, const Field<T>& gradient, int l, const Field<T>& fixed_gradient) {
+    const int n_maps = static_cast<int>(map.of.size());
+    for (int s = 0; s < n_maps; ++s) {
+        const int first = n_maps == 1 ? 0 : block_.first_of[s], end = n_maps == 1 ? n_ : block_.first_of[s + 1];
+        if (map.n_in[s][l] == 0) continue;
+        const Source<T> source = {gradient.at(l * l), gradient.stride, gradient.width, gradient.width};
+        linear(kernels_, kLinear, 2 * l + 1, first, end - first, &source, 1, map.of[s].backward_of(l),
+               fixed_gradient.width, fixed_gradient.width, fixed_gradient.at(l * l), fixed_gradient.stride,
+               fixed_gradient.width, true);
+    }
+}
+
+// Run a product's kernel, on atoms together whose read-outs need equally many harmonics of it. Operations
+// are counted: n_in transforms of factors, one each of low and high, and n_points at every point.
+template <typename T>
+template <typename Run>
+void Network<T>::for_products(const Layer<T>& layer, const LayerState& state, int l_readout, double n_in,
+                              double n_points, const Field<T>& low, const Field<T>& high,
+                              const Field<T>* factors_gradient, const Run& run) {
+    const Product<T>& p = layer.product;
+    const auto l_of = [&](int s) { return std::max(p.l_low, std::min(l_readout, w_.l_components[s])); };
+    const int n_species = w_.sizes.n_species;
+    for (int s = 0; s < n_species;) {
+        int next = s + 1;
+        while (next < n_species && l_of(next) == l_of(s)) ++next;
+        const int first = block_.first_of[s], n = block_.first_of[next] - first, l_pair = l_of(s);
+        s = next;
+        if (n == 0) continue;
+        const std::ptrdiff_t at = static_cast<std::ptrdiff_t>(first) * p.n_channels;
+        ProductJob<T> job{};
+        job.orbits = p.orbits.view();
+        job.l_in = p.l_in;
+        job.l_triple = p.l_low;
+        job.l_pair = l_pair;
+        job.n_atoms = n;
+        job.n_channels = p.n_channels;
+        job.factors = state.factors.data + 3 * at;
+        job.factors_stride = state.factors.stride;
+        job.scale = p.scale.data();
+        job.species = block_.species.data() + first;
+        job.low = low.data + 3 * at;
+        job.low_stride = low.stride;
+        job.high = high.data + 2 * at;
+        job.high_stride = high.stride;
+        // The kernel strides alike through factors and their gradient: both are fields of one shape.
+        if (factors_gradient != nullptr) job.factors_gradient = factors_gradient->data + 3 * at;
+        const double operations = n_in * transform_operations(p.orbits, p.l_in) + n_points * point_count(p.orbits) +
+                                  transform_operations(p.orbits, p.l_low) + transform_operations(p.orbits, l_pair);
+        costs_.count(kProduct, operations * n * p.n_channels, [&] { run(job); });
+    }
+}
+
+// out ← product([moving, fixed]) + W features; features null in a first layer, whose features are the fixed.
+// A final layer ends with the product itself.
 template <typename T>
 void Network<T>::layer_forward(const Layer<T>& layer, const Field<T>& fixed, const Field<T>* features,
-                               const T* radial, LayerState& state) {
+                               const T* radial, bool final, LayerState& state) {
     const Product<T>& p = layer.product;
     const int wide = p.n_channels;
     if (features != nullptr) state.features = *features;
+    const Field<T>* moving = features;
     if (layer.kind == LayerKind::interaction) {
         const PairView<T> pairs = layer.pairs[0].view();
         const Field<T> mixed = field(n_harmonics(layer.l_features), wide);
         for (int l = 0; l <= layer.l_features; ++l) {
+            if (features == nullptr) {
+                fixed_forward(layer.mix_fixed, fixed, l, mixed);
+                continue;
+            }
             const Source<T> source = {features->at(l * l), features->stride, wide, wide};
             linear(kernels_, kLinear, 2 * l + 1, 0, n_, &source, 1, layer.mix.forward_of(l), wide, wide,
                    mixed.at(l * l), mixed.stride, wide, false);
@@ -191,6 +255,7 @@ void Network<T>::layer_forward(const Layer<T>& layer, const Field<T>& fixed, con
         const std::size_t size = 2 * static_cast<std::size_t>(pairs.n_pairs) * wide;
         state.on_pairs = arena_.take<T>(n_ * size);
         state.neighbours = field(n_harmonics(layer.l_filter), wide);
+        moving = &state.neighbours;
         T* scratch = arena_.take<T>(edge_scratch_size(layer.l_filter, wide, pairs.n_padded));
         const double of_node = 2.0 * pairs.n_pairs * wide * (n_harmonics(layer.l_features) + n_harmonics(layer.l_filter));
         const double of_edge = 2.0 * w_.n_contracted * (layer.l_filter + 1) * wide +
@@ -205,100 +270,64 @@ void Network<T>::layer_forward(const Layer<T>& layer, const Field<T>& fixed, con
     }
     state.factors = field(n_harmonics(p.l_in), 3 * wide);
     for (int l = 0; l <= p.l_in; ++l) {
-        Source<T> sources[2];
-        int n_sources = 0;
-        if (layer.kind == LayerKind::interaction) {
-            sources[n_sources++] = {state.neighbours.at(l * l), state.neighbours.stride, wide, wide};
-        }
-        const Field<T>& own = layer.kind == LayerKind::local && l <= layer.l_features ? *features : fixed;
-        sources[n_sources++] = {own.at(l * l), own.stride, wide, wide};
-        linear(kernels_, kLinear, 2 * l + 1, 0, n_, sources, n_sources, p.factors.forward_of(l), 3 * wide,
-               3 * wide, state.factors.at(l * l), state.factors.stride, 3 * wide, false);
+        const bool sees_fixed = l >= p.l_fixed;
+        if (sees_fixed) fixed_forward(p.factors_fixed, fixed, l, state.factors);
+        if (l > p.l_moving) continue;
+        const Source<T> source = {moving->at(l * l), moving->stride, wide, wide};
+        linear(kernels_, kLinear, 2 * l + 1, 0, n_, &source, 1, p.factors.forward_of(l), 3 * wide, 3 * wide,
+               state.factors.at(l * l), state.factors.stride, 3 * wide, sees_fixed);
     }
-    const int n_low = n_harmonics(p.l_low), n_out = n_harmonics(p.l_readout);
-    const Field<T> low = field(n_low, 3 * wide), high = field(n_out - n_low, 2 * wide);
-    ProductJob<T> job{};
-    product_job(layer, state, job);
-    job.low = low.data;
-    job.low_stride = low.stride;
-    job.high = high.data;
-    job.high_stride = high.stride;
-    const double operations = 3.0 * transform_operations(p.orbits, p.l_in) + 2.0 * point_count(p.orbits) +
-                              transform_operations(p.orbits, p.l_low) + transform_operations(p.orbits, p.l_readout);
-    costs_.count(kProduct, operations * n_ * wide, [&] { kernels_.product_forward(job); });
-    state.out = field(n_out, wide);
-    for (int l = 0; l <= p.l_readout; ++l) {
-        Source<T> sources[2];
-        int n_sources = 0;
-        const T* weights;
-        if (l <= p.l_low) {
-            weights = p.low.forward_of(l);
-            sources[n_sources++] = {low.at(l * l), low.stride, 3 * wide, 3 * wide};
-            if (features != nullptr) sources[n_sources++] = {features->at(l * l), features->stride, wide, wide};
-        } else {
-            // Above l_in there is nothing of a.
-            const int skipped = l <= p.l_in ? 0 : wide;
-            weights = p.high.forward_of(l - p.l_low - 1) + skipped * wide;
-            sources[n_sources++] = {high.at(l * l - n_low) + skipped, high.stride, 2 * wide, 2 * wide - skipped};
-        }
-        linear(kernels_, kLinear, 2 * l + 1, 0, n_, sources, n_sources, weights, wide, wide,
-               state.out.at(l * l), state.out.stride, wide, false);
+    const int n_low = n_harmonics(p.l_low);
+    state.low = field(n_low, 3 * wide);
+    state.high = field(n_harmonics(p.l_readout) - n_low, 2 * wide);
+    for_products(layer, state, p.l_readout, 3.0, 2.0, state.low, state.high, nullptr,
+                 [&](const ProductJob<T>& job) { kernels_.product_forward(job); });
+    if (final) return;
+    state.out = field(n_low, wide);
+    for (int l = 0; l <= p.l_low; ++l) {
+        const bool skip = !p.skip_fixed.empty();
+        if (skip) fixed_forward(p.skip_fixed, fixed, l, state.out);
+        Source<T> sources[2] = {{state.low.at(l * l), state.low.stride, 3 * wide, 3 * wide}, {}};
+        if (features != nullptr) sources[1] = {features->at(l * l), features->stride, wide, wide};
+        linear(kernels_, kLinear, 2 * l + 1, 0, n_, sources, features != nullptr ? 2 : 1, p.low.forward_of(l), wide,
+               wide, state.out.at(l * l), state.out.stride, wide, skip);
     }
 }
 
-// From state.gradient (of state.out, up to l_gradient) to the gradients of all that the layer has seen,
-// added there.
+// From state.gradient (of state.out), or in a final layer state.low_gradient, and state.high_gradient, up to
+// l_readout, to the gradients of all that the layer has seen, added there.
 template <typename T>
 void Network<T>::layer_backward(const Layer<T>& layer, const Field<T>& fixed_gradient,
                                 const Field<T>* features_gradient, const T* radial, T* radial_gradient,
-                                int l_gradient, const LayerState& state) {
+                                int l_readout, bool final, const LayerState& state) {
     const Product<T>& p = layer.product;
-    const int wide = p.n_channels, l_readout = std::min(p.l_readout, l_gradient);
-    const int n_low = n_harmonics(p.l_low), n_out = n_harmonics(l_readout);
-    const Field<T> low = field(n_low, 3 * wide), high = field(n_out - n_low, 2 * wide);
-    for (int l = 0; l <= l_readout; ++l) {
-        const Source<T> source = {state.gradient.at(l * l), state.gradient.stride, wide, wide};
-        if (l <= p.l_low) {
+    const int wide = p.n_channels;
+    Field<T> low = state.low_gradient;
+    if (!final) {
+        low = field(n_harmonics(p.l_low), 3 * wide);
+        for (int l = 0; l <= p.l_low; ++l) {
+            const Source<T> source = {state.gradient.at(l * l), state.gradient.stride, wide, wide};
             linear(kernels_, kLinear, 2 * l + 1, 0, n_, &source, 1, p.low.backward_of(l), 3 * wide, p.low.n_in,
                    low.at(l * l), low.stride, 3 * wide, false);
+            if (!p.skip_fixed.empty()) fixed_backward(p.skip_fixed, state.gradient, l, fixed_gradient);
             if (features_gradient == nullptr) continue;
             linear(kernels_, kLinear, 2 * l + 1, 0, n_, &source, 1, p.low.backward_of(l) + 3 * wide, wide,
                    p.low.n_in, features_gradient->at(l * l), features_gradient->stride, wide, true);
-        } else {
-            const int skipped = l <= p.l_in ? 0 : wide;
-            linear(kernels_, kLinear, 2 * l + 1, 0, n_, &source, 1,
-                   p.high.backward_of(l - p.l_low - 1) + skipped, 2 * wide - skipped, 2 * wide,
-                   high.at(l * l - n_low) + skipped, high.stride, 2 * wide, false);
         }
     }
     const Field<T> factors_gradient = field(n_harmonics(p.l_in), 3 * wide);
-    ProductJob<T> job{};
-    product_job(layer, state, job);
-    job.l_pair = l_readout;
-    job.low = low.data;
-    job.low_stride = low.stride;
-    job.high = high.data;
-    job.high_stride = high.stride;
-    job.factors_gradient = factors_gradient.data;
-    // The kernel strides alike through factors and their gradient: both are fields of one shape.
-    const double operations = 6.0 * transform_operations(p.orbits, p.l_in) + 6.0 * point_count(p.orbits) +
-                              transform_operations(p.orbits, p.l_low) + transform_operations(p.orbits, l_readout);
-    costs_.count(kProduct, operations * n_ * wide, [&] { kernels_.product_backward(job); });
+    for_products(layer, state, l_readout, 6.0, 6.0, low, state.high_gradient, &factors_gradient,
+                 [&](const ProductJob<T>& job) { kernels_.product_backward(job); });
 
     const bool exchanging = layer.kind == LayerKind::interaction;
     const Field<T> neighbours_gradient = field(exchanging ? n_harmonics(layer.l_filter) : 0, wide);
     for (int l = 0; l <= p.l_in; ++l) {
+        if (l >= p.l_fixed) fixed_backward(p.factors_fixed, factors_gradient, l, fixed_gradient);
+        if (l > p.l_moving) continue;
         const Source<T> source = {factors_gradient.at(l * l), factors_gradient.stride, 3 * wide, 3 * wide};
-        const T* weights = p.factors.backward_of(l);
-        if (exchanging) {
-            linear(kernels_, kLinear, 2 * l + 1, 0, n_, &source, 1, weights, wide, p.factors.n_in,
-                   neighbours_gradient.at(l * l), neighbours_gradient.stride, wide, false);
-            weights += wide;
-        }
-        const Field<T>& own =
-            layer.kind == LayerKind::local && l <= layer.l_features ? *features_gradient : fixed_gradient;
-        linear(kernels_, kLinear, 2 * l + 1, 0, n_, &source, 1, weights, wide, p.factors.n_in, own.at(l * l),
-               own.stride, wide, true);
+        const Field<T>& into = exchanging ? neighbours_gradient : *features_gradient;
+        linear(kernels_, kLinear, 2 * l + 1, 0, n_, &source, 1, p.factors.backward_of(l), wide, wide, into.at(l * l),
+               into.stride, wide, !exchanging);
     }
     if (!exchanging) return;
     const PairView<T> pairs = layer.pairs[0].view();
@@ -318,32 +347,50 @@ void Network<T>::layer_backward(const Layer<T>& layer, const Field<T>& fixed_gra
                                     mixed_gradient.stride, on_pairs_gradient});
     });
     for (int l = 0; l <= layer.l_features; ++l) {
+        if (features_gradient == nullptr) {
+            fixed_backward(layer.mix_fixed, mixed_gradient, l, fixed_gradient);
+            continue;
+        }
         const Source<T> source = {mixed_gradient.at(l * l), mixed_gradient.stride, wide, wide};
         linear(kernels_, kLinear, 2 * l + 1, 0, n_, &source, 1, layer.mix.backward_of(l), wide, wide,
                features_gradient->at(l * l), features_gradient->stride, wide, true);
     }
 }
 
+// Of the contracted radial functions; the layers' matrices contain what makes channels of them.
 template <typename T>
 void Network<T>::make_sums() {
-    const int l_max = w_.sizes.l_density, wide = w_.n_channels_map;
-    sums_ = field(n_harmonics(l_max), wide);
-    T* scratch = arena_.take<T>(edge_scratch_size(l_max, wide, 0));
-    const double of_edge = 2.0 * wide * ((l_max + 1.0) * w_.n_contracted + n_harmonics(l_max));
-    costs_.count(kSums, n_edges_ * of_edge, [&] {
-        kernels_.sums_forward({edge_view(radial_map_, nullptr), l_max, wide, w_.two_body.forward.data(),
-                               w_.two_body.n_out, w_.two_body.backward.data(), sums_.data, sums_.stride, scratch});
+    const int l_max = w_.sizes.l_density;
+    sums_ = field(n_harmonics(l_max), w_.n_contracted);
+    costs_.count(kSums, 2.0 * n_edges_ * w_.n_contracted * n_harmonics(l_max), [&] {
+        kernels_.sums_forward({edge_view(radial_map_, nullptr), l_max, sums_.data, sums_.stride, nullptr});
     });
 }
 
-// Neighbour sums and every layer's features, the input of the read-out; stride: from l to l.
+// Neighbour sums; of each layer up to l_low its features, or of the last one what they would be made of, and
+// above l_low of all layers what read-outs make theirs of.
 template <typename T>
-std::vector<Source<T>> Network<T>::collected() const {
-    std::vector<Source<T>> sources{{sums_.data, sums_.stride, sums_.width, sums_.width}};
-    for (const LayerState& state : map_) {
-        sources.push_back({state.out.data, state.out.stride, state.out.width, state.out.width});
+std::vector<typename Network<T>::Seen> Network<T>::seen(int l) const {
+    std::vector<Seen> parts;
+    const auto add = [&](const Field<T>& value, const Field<T>& gradient, int at, int skipped) {
+        const std::ptrdiff_t stride = gradient.data == nullptr ? 0 : gradient.stride;
+        parts.push_back({{value.at(at) + skipped, value.stride, value.width, value.width - skipped},
+                         gradient.data == nullptr ? nullptr : gradient.at(at) + skipped, stride});
+    };
+    add(sums_, sums_gradient_, l * l, 0);
+    for (std::size_t i = 0; i < map_.size(); ++i) {
+        const LayerState& state = map_[i];
+        const Product<T>& p = w_.map[i].product;
+        if (l > p.l_low) {
+            // Above l_in there is nothing of a.
+            add(state.high, state.high_gradient, l * l - n_harmonics(p.l_low), l <= p.l_in ? 0 : p.n_channels);
+        } else if (i + 1 < map_.size()) {
+            add(state.out, state.gradient, l * l, 0);
+        } else {
+            add(state.low, state.low_gradient, l * l, 0);
+        }
     }
-    return sources;
+    return parts;
 }
 
 template <typename T>
@@ -351,16 +398,17 @@ void Network<T>::map_forward() {
     make_sums();
     map_.resize(w_.map.size());
     for (std::size_t i = 0; i < w_.map.size(); ++i) {
-        layer_forward(w_.map[i], sums_, i > 0 ? &map_[i - 1].out : nullptr, radial_map_, map_[i]);
+        layer_forward(w_.map[i], sums_, i > 0 ? &map_[i - 1].out : nullptr, radial_map_, i + 1 == w_.map.size(),
+                      map_[i]);
     }
-    components_ = field(n_harmonics(w_.sizes.l_density), w_.n_shells);
-    const std::vector<Source<T>> sources = collected();
+    components_ = field(n_harmonics(w_.sizes.l_density), w_.n_shells, true);
     for (int l = 0; l <= w_.sizes.l_density; ++l) {
-        std::vector<Source<T>> of_l = sources;
-        for (Source<T>& source : of_l) source.data += l * l * source.stride;
+        std::vector<Source<T>> sources;
+        for (const Seen& part : seen(l)) sources.push_back(part.value);
         for (int s = 0; s < w_.sizes.n_species; ++s) {
+            if (w_.n_components[s][l] == 0) continue;
             linear(kernels_, kLinear, 2 * l + 1, block_.first_of[s], block_.first_of[s + 1] - block_.first_of[s],
-                   of_l.data(), static_cast<int>(of_l.size()), w_.readout[s].forward_of(l), w_.n_shells,
+                   sources.data(), static_cast<int>(sources.size()), w_.readout[s][l].forward_of(0), w_.n_shells,
                    w_.n_shells, components_.at(l * l), components_.stride, w_.n_shells, false);
         }
     }
@@ -379,7 +427,8 @@ void Network<T>::transfer_forward() {
         const T* row = w_.transfer_species.data() + static_cast<std::size_t>(block_.species[a]) * 2 * k_max;
         std::copy(row, row + 2 * k_max, uv_ + static_cast<std::size_t>(a) * 2 * k_max);
     }
-    const std::vector<Source<T>> sources = collected();
+    std::vector<Source<T>> sources;
+    for (const Seen& part : seen(0)) sources.push_back(part.value);
     linear(kernels_, kCharges, 1, 0, n_, sources.data(), static_cast<int>(sources.size()),
            w_.transfer_mix.forward_of(0), 2 * k_max, 2 * k_max, uv_, 0, 2 * k_max, true);
     const Source<T> radial = {functions_, 0, w_.n_radial, w_.n_radial};
@@ -403,7 +452,7 @@ void Network<T>::transfer_forward() {
     });
 }
 
-// Adds to the gradients of everything collected (its scalars) and of the radial functions.
+// Adds to the gradients of all that is seen (its scalars) and of the radial functions.
 template <typename T>
 void Network<T>::transfer_backward(const std::vector<double>& charges_gradient) {
     const int k_max = w_.n_transfer;
@@ -433,14 +482,12 @@ void Network<T>::transfer_backward(const std::vector<double>& charges_gradient) 
         }
     });
     const Source<T> uv = {uv_gradient, 0, 2 * k_max, 2 * k_max};
-    int column = 0;
-    const auto into = [&](const Field<T>& gradient) {
-        linear(kernels_, kCharges, 1, 0, n_, &uv, 1, w_.transfer_mix.backward_of(0) + column, gradient.width,
-               w_.transfer_mix.n_in, gradient.data, 0, gradient.width, true);
-        column += gradient.width;
-    };
-    into(sums_gradient_);
-    for (const LayerState& state : map_) into(state.gradient);
+    int row = 0;
+    for (const Seen& part : seen(0)) {
+        linear(kernels_, kCharges, 1, 0, n_, &uv, 1, w_.transfer_mix.backward_of(0) + row, part.value.n_in,
+               w_.transfer_mix.n_in, part.gradient, 0, part.value.width, true);
+        row += part.value.n_in;
+    }
     const Source<T> source = {radial_gradient, 0, k_max, k_max};
     linear(kernels_, kCharges, 1, 0, n_edges_, &source, 1, w_.transfer_radial.backward_of(0), w_.n_radial,
            w_.n_radial, functions_gradient_, 0, w_.n_radial, true);
@@ -479,25 +526,11 @@ std::vector<double> Network<T>::shift_charges_backward(const Field<T>& gradient)
 
 template <typename T>
 void Network<T>::functional_forward() {
-    const int wide = w_.n_channels_functional, l_static = w_.l_static;
-    start_ = field(n_harmonics(l_static), wide, !w_.uses_density());
-    for (int l = 0; l <= l_static && w_.uses_density(); ++l) {
-        const Source<T> source = {components_.at(l * l), components_.stride, w_.n_shells, w_.n_shells};
-        for (int s = 0; s < w_.sizes.n_species; ++s) {
-            linear(kernels_, kLinear, 2 * l + 1, block_.first_of[s], block_.first_of[s + 1] - block_.first_of[s],
-                   &source, 1, w_.density[s].forward_of(l), wide, wide, start_.at(l * l), start_.stride, wide,
-                   false);
-        }
-    }
-    for (int a = 0; a < n_; ++a) {
-        const T* embedded = w_.species.data() + static_cast<std::size_t>(block_.species[a]) * wide;
-        T* row = start_.data + static_cast<std::ptrdiff_t>(a) * wide;
-        for (int c = 0; c < wide; ++c) row[c] += embedded[c];
-    }
+    const int wide = w_.n_channels_functional;
     functional_.resize(w_.functional.size());
     for (std::size_t i = 0; i < w_.functional.size(); ++i) {
-        layer_forward(w_.functional[i], start_, i > 0 ? &functional_[i - 1].out : &start_, radial_functional_,
-                      functional_[i]);
+        layer_forward(w_.functional[i], components_, i > 0 ? &functional_[i - 1].out : nullptr, radial_functional_,
+                      false, functional_[i]);
     }
     std::vector<Source<T>> scalars;
     for (const LayerState& state : functional_) scalars.push_back({state.out.data, 0, wide, wide});
@@ -548,55 +581,52 @@ void Network<T>::functional_backward() {
         linear(kernels_, kCharges, 1, 0, n_, &source, 1, w_.hidden.backward_of(0) + i * wide, wide, w_.hidden.n_in,
                state.gradient.data, 0, wide, true);
     }
-    start_gradient_ = field(n_harmonics(w_.l_static), wide, true);
+    components_gradient_ = field(n_harmonics(w_.l_static), w_.n_shells, true);
     for (std::size_t i = functional_.size(); i-- > 0;) {
-        layer_backward(w_.functional[i], start_gradient_,
-                       i > 0 ? &functional_[i - 1].gradient : &start_gradient_, radial_functional_,
-                       radial_functional_gradient_, w_.functional[i].product.l_readout, functional_[i]);
+        layer_backward(w_.functional[i], components_gradient_, i > 0 ? &functional_[i - 1].gradient : nullptr,
+                       radial_functional_, radial_functional_gradient_, w_.functional[i].product.l_low, false,
+                       functional_[i]);
     }
 }
 
 template <typename T>
 void Network<T>::map_backward() {
-    const int wide = w_.n_channels_functional;
-    const Field<T> gradient = field(n_harmonics(w_.l_static), w_.n_shells);
-    for (int l = 0; l <= w_.l_static; ++l) {
-        const Source<T> source = {start_gradient_.at(l * l), start_gradient_.stride, wide, wide};
-        for (int s = 0; s < w_.sizes.n_species; ++s) {
-            linear(kernels_, kLinear, 2 * l + 1, block_.first_of[s], block_.first_of[s + 1] - block_.first_of[s],
-                   &source, 1, w_.density[s].backward_of(l), w_.n_shells, w_.n_shells, gradient.at(l * l),
-                   gradient.stride, w_.n_shells, false);
-        }
+    const std::vector<double> charges_gradient = shift_charges_backward(components_gradient_);
+    const int wide = w_.n_channels_map;
+    sums_gradient_ = field(n_harmonics(l_highest_), w_.n_contracted, true);
+    for (std::size_t i = 0; i < map_.size(); ++i) {
+        LayerState& state = map_[i];
+        const Product<T>& p = w_.map[i].product;
+        const int n_low = n_harmonics(p.l_low), n_all = std::max(n_low, n_harmonics(w_.l_static));
+        const bool last = i + 1 == map_.size();
+        state.gradient = last ? Field<T>{} : field(n_low, wide, true);
+        state.low_gradient = last ? field(n_low, 3 * wide, true) : Field<T>{};
+        state.high_gradient = field(n_all - n_low, 2 * wide, true);
     }
-    const std::vector<double> charges_gradient = shift_charges_backward(gradient);
-    sums_gradient_ = field(n_harmonics(l_highest_), w_.n_channels_map, true);
-    for (LayerState& state : map_) state.gradient = field(n_harmonics(l_highest_), w_.n_channels_map, true);
     for (int l = 0; l <= w_.l_static; ++l) {
-        const Source<T> source = {gradient.at(l * l), gradient.stride, w_.n_shells, w_.n_shells};
-        int column = 0;
-        const auto into = [&](const Field<T>& target) {
+        int row = 0;
+        for (const Seen& part : seen(l)) {
             for (int s = 0; s < w_.sizes.n_species; ++s) {
+                if (w_.n_components[s][l] == 0) continue;
+                const Source<T> source = {components_gradient_.at(l * l), components_gradient_.stride, w_.n_shells,
+                                          w_.n_components[s][l]};
                 linear(kernels_, kLinear, 2 * l + 1, block_.first_of[s],
-                       block_.first_of[s + 1] - block_.first_of[s], &source, 1, w_.readout[s].backward_of(l) + column,
-                       target.width, w_.readout[s].n_in, target.at(l * l), target.stride, target.width, false);
+                       block_.first_of[s + 1] - block_.first_of[s], &source, 1, w_.readout[s][l].backward_of(0) + row,
+                       part.value.n_in, w_.readout[s][l].n_in, part.gradient, part.gradient_stride,
+                       part.value.width, false);
             }
-            column += target.width;
-        };
-        into(sums_gradient_);
-        for (LayerState& state : map_) into(state.gradient);
+            row += part.value.n_in;
+        }
     }
     transfer_backward(charges_gradient);
     for (std::size_t i = map_.size(); i-- > 0;) {
         layer_backward(w_.map[i], sums_gradient_, i > 0 ? &map_[i - 1].gradient : nullptr, radial_map_,
-                       radial_map_gradient_, l_highest_, map_[i]);
+                       radial_map_gradient_, w_.l_static, i + 1 == map_.size(), map_[i]);
     }
-    const int wide_map = w_.n_channels_map;
-    T* scratch = arena_.take<T>(edge_scratch_size(l_highest_, wide_map, 0));
-    const double of_edge = 4.0 * wide_map * ((l_highest_ + 1.0) * w_.n_contracted + n_harmonics(l_highest_));
-    costs_.count(kSums, n_edges_ * of_edge, [&] {
-        kernels_.sums_backward({edge_view(radial_map_, radial_map_gradient_), l_highest_, wide_map,
-                                w_.two_body.forward.data(), w_.two_body.n_out,
-                                w_.two_body.backward.data(), sums_gradient_.data,
+    // Harmonics of the sums of one atom, transposed.
+    T* scratch = arena_.take<T>(static_cast<std::size_t>(w_.n_contracted) * kMaxHarmonicsPadded);
+    costs_.count(kSums, 4.0 * n_edges_ * w_.n_contracted * n_harmonics(l_highest_), [&] {
+        kernels_.sums_backward({edge_view(radial_map_, radial_map_gradient_), l_highest_, sums_gradient_.data,
                                 sums_gradient_.stride, scratch});
     });
     contract(w_.contraction_map_transposed, w_.n_contracted, w_.n_radial, radial_map_gradient_,

@@ -12,9 +12,9 @@ namespace engine {
 // Harmonic m of atom a begins at data + m · stride + a · width.
 template <typename T>
 struct Field {
-    T* data;
-    std::ptrdiff_t stride;
-    int width;
+    T* data = nullptr;
+    std::ptrdiff_t stride = 0;
+    int width = 0;
 
     T* at(int m) const { return data + m * stride; }
 };
@@ -30,8 +30,16 @@ public:
 
 private:
     struct LayerState {
-        Field<T> features, neighbours, factors, out, gradient;
+        Field<T> features, neighbours, factors, low, high, out;
+        Field<T> gradient;                     // of out
+        Field<T> low_gradient, high_gradient;  // from the read-outs, where they see these
         T* on_pairs;
+    };
+    // A part of what the read-outs see: where it stands, and where its gradient goes.
+    struct Seen {
+        Source<T> value;
+        T* gradient;
+        std::ptrdiff_t gradient_stride;
     };
 
     const Weights<T>& w_;
@@ -42,7 +50,7 @@ private:
     Costs& costs_;
     const int n_;        // atoms
     const int n_edges_;
-    int l_highest_;      // gradients of neighbour sums and collected features are zero above
+    const int l_highest_;  // gradients of neighbour sums are zero above
 
     // Edges: functions and gradients with respect to them.
     int n_padded_;                // edges, up to a multiple of kMaxLanes
@@ -55,7 +63,8 @@ private:
     T* transfer_radial_;
     int harmonics_width_;
 
-    Field<T> sums_, sums_gradient_, components_, start_, start_gradient_;
+    // What is fixed, of network 1 and 2.
+    Field<T> sums_, sums_gradient_, components_, components_gradient_;
     std::vector<LayerState> map_, functional_;
     T *uv_, *hidden_;
     std::vector<double> charges_, learned_;
@@ -66,6 +75,8 @@ private:
                 const Source<U>* sources, int n_sources, const U* weights, int n_columns,
                 std::ptrdiff_t weight_stride, U* out, std::ptrdiff_t out_stride, int out_width,
                 bool accumulate);
+    void fixed_forward(const Fixed<T>& map, const Field<T>& fixed, int l, const Field<T>& out);
+    void fixed_backward(const Fixed<T>& map, const Field<T>& gradient, int l, const Field<T>& fixed_gradient);
     EdgeView<T> edge_view(const T* radial, T* radial_gradient) const;
     void contract(const Aligned<T>& matrices, int n_in, int n_out, const T* x, T* out, bool accumulate);
 
@@ -73,16 +84,18 @@ private:
     void make_edges();
     void make_sums();
     void layer_forward(const Layer<T>& layer, const Field<T>& fixed, const Field<T>* features,
-                       const T* radial, LayerState& state);
+                       const T* radial, bool final, LayerState& state);
     void layer_backward(const Layer<T>& layer, const Field<T>& fixed_gradient,
                         const Field<T>* features_gradient, const T* radial, T* radial_gradient,
-                        int l_gradient, const LayerState& state);
-    void product_job(const Layer<T>& layer, const LayerState& state, ProductJob<T>& job) const;
+                        int l_readout, bool final, const LayerState& state);
+    template <typename Run>
+    void for_products(const Layer<T>& layer, const LayerState& state, int l_readout, double n_in, double n_points,
+                      const Field<T>& low, const Field<T>& high, const Field<T>* factors_gradient, const Run& run);
     void map_forward();
     void functional_forward();
     void functional_backward();
     void map_backward();
-    std::vector<Source<T>> collected() const;
+    std::vector<Seen> seen(int l) const;
     void transfer_forward();
     void transfer_backward(const std::vector<double>& charges_gradient);
     void shift_charges();

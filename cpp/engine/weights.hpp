@@ -51,17 +51,31 @@ struct Linear {
     const T* backward_of(int l) const { return backward.data() + static_cast<std::size_t>(l) * n_in * n_out; }
 };
 
-// Σ_c W₁a + W₂(a·b) + W₃(a·b·c), densnet.nn.product.SphereProduct. `low` is the part up to l_low, with
-// the skip connection; `high` the continuation up to l_readout.
+// Linear maps of what no layer changes, one for each species or one for all: products of the model's
+// matrices, made once, so that nothing is computed of it but what the layers need.
+template <typename T>
+struct Fixed {
+    std::vector<Linear<T>> of;
+    std::vector<std::vector<int>> n_in;  // of each of them and l: inputs that are not always zero
+    Aligned<T> constant;                 // (n_species, n_out), added to the scalars; may be empty
+
+    bool empty() const { return of.empty(); }
+};
+
+// Σ_c W₁a + W₂(a·b) + W₃(a·b·c), densnet.nn.product.SphereProduct. a, b, c are maps of what is fixed, from
+// l_fixed on, and of moving inputs (neighbours, features), up to l_moving. `low` is the result up to l_low,
+// with the skip connection; what lies above is seen by the read-out only, which contains its weights.
 template <typename T>
 struct Product {
     int l_in, l_low, l_readout;
+    int l_fixed, l_moving;
     int n_channels;  // padded
     Orbits<T> orbits;
+    Fixed<T> factors_fixed;
     Linear<T> factors;
     Aligned<T> scale;  // (n_species, 3 n_channels)
-    Linear<T> low;     // from a, a·b, a·b·c and, behind them, the features of the skip connection
-    Linear<T> high;    // (l_readout − l_low) matrices from a, a·b
+    Fixed<T> skip_fixed;
+    Linear<T> low;  // from a, a·b, a·b·c and, behind them, the features of the skip connection
 };
 
 enum class LayerKind { first, interaction, local };
@@ -72,6 +86,7 @@ struct Layer {
     LayerKind kind;
     int l_features;
     int l_filter;
+    Fixed<T> mix_fixed;  // one of these two
     Linear<T> mix;
     Linear<T> filter;  // contracted radial functions to (l_filter + 1) n_channels
     std::vector<Pairs<T>> pairs;  // one, or none
@@ -82,19 +97,21 @@ template <typename T>
 struct Weights {
     Configuration sizes;
     int n_radial, n_contracted, n_channels_map, n_channels_functional, n_shells, n_transfer;  // padded
-    int l_static;  // of the functional's first features
-    // Network 1
+    int l_static;  // of the components that the functional sees
+    // Components that are not always zero, of each species and l; the highest l that has any.
+    std::vector<std::vector<int>> n_components;
+    std::vector<int> l_components;
+    // Network 1. What is fixed are neighbour sums of the contracted radial functions. The read-outs see
+    // those, what each layer but the last makes, and the last layer's a, a·b, a·b·c; above l_low
+    // every layer's a, a·b.
     Aligned<T> contraction_map, contraction_map_transposed;  // (n_species², n_radial, n_contracted)
-    Linear<T> two_body;
     std::vector<Layer<T>> map;
-    std::vector<Linear<T>> readout;  // of each species
+    std::vector<std::vector<Linear<T>>> readout;  // of each species and l
     Linear<T> transfer_mix;
     Aligned<T> transfer_species;  // (n_species, 2 n_transfer)
     Linear<T> transfer_radial;
-    // Network 2
+    // Network 2. What is fixed are the components.
     Aligned<T> contraction_functional, contraction_functional_transposed;
-    Aligned<T> species;  // (n_species, n_channels)
-    std::vector<Linear<T>> density;
     std::vector<Layer<T>> functional;
     Linear<T> hidden;
     Aligned<T> hidden_bias, out, direct;
@@ -108,6 +125,11 @@ struct Weights {
     Weights(const Configuration& configuration, const State& state);
     bool uses_density() const { return sizes.inputs != Inputs::geometry; }
     bool uses_neighbours() const { return sizes.inputs != Inputs::density; }
+
+private:
+    void make_whitening(const State& state);
+    void make_map(const State& state);
+    void make_functional(const State& state);
 };
 
 }  // namespace engine

@@ -13,6 +13,7 @@ from densnet.models.potential import NeighbourPotential
 from densnet.models.response_map import ResponseMap
 from densnet.models.whitening import Whitening, empty_whitening
 from densnet.nn.edges import EdgeEmbedding, Edges
+from densnet.nn.linear import keep_weights
 from densnet.nn.precision import set_precision
 
 
@@ -53,6 +54,7 @@ class DensNet(nn.Module):
         self.embedding = EdgeEmbedding(config.cutoff, config.n_radial, n_species, l_edges)
         self.density_map = DensityMap(config, whitening, n_neighbours)
         self.energy_functional = EnergyFunctional(config, whitening, n_neighbours)
+        forget_absent_shells(self)
         self.potential: NeighbourPotential | None = None
         if config.energy_functional.potential:
             self.potential = NeighbourPotential(whitening.basis, config.elements, config.cutoff)
@@ -281,6 +283,19 @@ class DensNet(nn.Module):
                 "charge_response": charges,
             }
         raise RuntimeError("this model has no response map")
+
+
+def forget_absent_shells(model: DensNet) -> None:
+    """Let the two networks exchange nothing but the density.
+
+    An element may have fewer shells of some l than another. Components of shells that it does not
+    have are part of no density, but the functional would read what the density map writes there.
+    Where both weights are zero neither has a gradient, so that training keeps them zero.
+    """
+    present = model.whitening.present
+    keep_weights(model.density_map.readout, outputs=present)
+    density = model.energy_functional.density
+    keep_weights(density, inputs=present[: density.weight.size(0)])
 
 
 def with_response_map(model: DensNet, sizes: ResponseMapConfig) -> DensNet:

@@ -50,6 +50,7 @@ class Whitening(nn.Module):
     l_of_m: Tensor
     gather: Tensor
     mask: Tensor
+    present: Tensor
 
     def __init__(
         self,
@@ -96,6 +97,7 @@ class Whitening(nn.Module):
         gather, mask = flat_order(basis, elements, n_shells)
         self._index("gather", gather)
         self._index("mask", mask)
+        self._index("present", shells_present(basis, elements, n_shells))
 
     def _buffer(self, name: str, value: NDArray[np.float64]) -> None:
         self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(value)))
@@ -214,6 +216,15 @@ def empty_whitening(basis: DensityBasis, elements: tuple[int, ...]) -> Whitening
     n_shells = largest_shell_count(basis, elements)
     shape = (basis.l_max + 1, len(elements), n_shells, n_shells)
     return Whitening(basis, elements, np.zeros((len(elements), n_shells)), np.zeros(shape))
+
+
+def shells_present(basis: DensityBasis, elements: tuple[int, ...], n_shells: int) -> Tensor:
+    """Return which shells an element has, (l_max + 1, n_species, n_shells) bool."""
+    present = torch.zeros(basis.l_max + 1, len(elements), n_shells, dtype=torch.bool)
+    for s, z in enumerate(elements):
+        for shell_l in (shell.l for shell in basis.shells[z]):
+            present[shell_l, s, int(present[shell_l, s].sum())] = True
+    return present
 
 
 def flat_order(

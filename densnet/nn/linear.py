@@ -70,3 +70,23 @@ class SpeciesHarmonicLinear(nn.Module):
         n_m, n_nodes = features.shape[:2]
         by_species = every.view(n_m, n_nodes, self.n_species, self.n_out)
         return (by_species * one_hot.unsqueeze(2)).sum(dim=2)
+
+
+@torch.no_grad()
+def keep_weights(
+    linear: SpeciesHarmonicLinear, *, inputs: Tensor | None = None, outputs: Tensor | None = None
+) -> None:
+    """Set the weights of all other inputs or outputs of each element to zero.
+
+    Parameters
+    ----------
+    linear : SpeciesHarmonicLinear
+    inputs, outputs : (l_max + 1, n_species, n) bool
+        Which of the n inputs or outputs an element has.
+    """
+    n_l, n_in, _ = linear.weight.shape
+    by_species = linear.weight.view(n_l, n_in, linear.n_species, linear.n_out)
+    if inputs is not None:
+        by_species *= inputs.transpose(1, 2).unsqueeze(3)
+    if outputs is not None:
+        by_species *= outputs.unsqueeze(1)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from densnet.basis import DensityBasis
 from densnet.errors import InputError
 from densnet.models import DensNet, ResponseMapConfig
+from densnet.models.densnet import forget_absent_shells
 from densnet.models.response_map import ResponseMap
 from densnet.training.epochs import validation_batches
 from densnet.training.frames import TrainingFrames
@@ -67,6 +68,8 @@ class InitialModel:
             {name: value for name, value in weights.items() if name.startswith(prefixes)},
             strict=False,
         )
+        # In models of earlier versions more than the density passes from one network to the other.
+        forget_absent_shells(model)
 
     def response_map(self, sizes: ResponseMapConfig) -> ResponseMap | None:
         """Return the response map, with its own whitening; None if the model has none.

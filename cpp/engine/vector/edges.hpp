@@ -1,5 +1,5 @@
-// Sums over the edges of a receiver: the two-body basis, and the convolution on pairs of points.
-// Radial functions of a chunk of edges are made where they are used and never leave the cache.
+// Sums over the edges of a receiver: radial functions times harmonics, and the convolution on pairs of points,
+// whose radial functions of a chunk of edges are made where they are used and never leave the cache.
 #pragma once
 
 #include "linear.hpp"
@@ -23,11 +23,10 @@ DENSNET_INLINE void each_chunk(const EdgeView<T>& edges, int atom, const F& f) {
 
 // R^l_c of a chunk, (n, (l_max + 1) width).
 template <typename T>
-DENSNET_INLINE void radial_of(const EdgeView<T>& edges, Chunk chunk, const T* weights,
-                              std::ptrdiff_t weight_stride, int n_columns, T* out) {
+DENSNET_INLINE void radial_of(const EdgeView<T>& edges, Chunk chunk, const T* weights, int n_columns, T* out) {
     const Source<T> source = {edges.radial + static_cast<std::ptrdiff_t>(chunk.first) * edges.radial_width,
                               0, edges.radial_width, edges.radial_width};
-    linear<T>({1, chunk.n, n_columns, 1, &source, weights, weight_stride, out, 0, n_columns, false});
+    linear<T>({1, chunk.n, n_columns, 1, &source, weights, n_columns, out, 0, n_columns, false});
 }
 
 template <typename T>
@@ -39,26 +38,6 @@ DENSNET_INLINE void radial_backward(const EdgeView<T>& edges, Chunk chunk, const
                edges.radial_width, true});
 }
 
-// sums[m] += Σ_e R^l_c(e) Y_lm(e) for one l and one vector of channels.
-template <typename T, int L>
-DENSNET_INLINE void sums_of_l(const EdgeView<T>& edges, Chunk chunk, const T* radial, int n_columns,
-                              T* sums, std::ptrdiff_t stride, bool accumulate) {
-    using V = typename Wide<T>::V;
-    V total[2 * L + 1];
-#pragma GCC unroll 16
-    for (int m = 0; m < 2 * L + 1; ++m) {
-        total[m] = accumulate ? load(sums + (L * L + m) * stride) : V{};
-    }
-    for (int e = 0; e < chunk.n; ++e) {
-        const T* y = edges.harmonics + static_cast<std::ptrdiff_t>(chunk.first + e) * edges.harmonics_width + L * L;
-        const V r = load(radial + e * n_columns);
-#pragma GCC unroll 16
-        for (int m = 0; m < 2 * L + 1; ++m) total[m] += set1(y[m]) * r;
-    }
-#pragma GCC unroll 16
-    for (int m = 0; m < 2 * L + 1; ++m) store(sums + (L * L + m) * stride, total[m]);
-}
-
 // f(Index<l>()) for an l from L to MOST.
 template <int L, int MOST, typename F>
 DENSNET_INLINE void with_l(int l, const F& f) {
@@ -68,76 +47,60 @@ DENSNET_INLINE void with_l(int l, const F& f) {
     f(Index<L>());
 }
 
+// S_lm of one receiver, one l and one vector of radial functions.
+template <typename T, int L>
+DENSNET_INLINE void sums_of_l(const EdgeView<T>& edges, int atom, int c, T* sums, std::ptrdiff_t stride) {
+    using V = typename Wide<T>::V;
+    V total[2 * L + 1];
+#pragma GCC unroll 16
+    for (int m = 0; m < 2 * L + 1; ++m) total[m] = V{};
+    for (std::ptrdiff_t e = edges.first[atom]; e < edges.first[atom + 1]; ++e) {
+        const T* y = edges.harmonics + e * edges.harmonics_width + L * L;
+        const V r = load(edges.radial + e * edges.radial_width + c);
+#pragma GCC unroll 16
+        for (int m = 0; m < 2 * L + 1; ++m) total[m] += set1(y[m]) * r;
+    }
+#pragma GCC unroll 16
+    for (int m = 0; m < 2 * L + 1; ++m) store(sums + (L * L + m) * stride + c, total[m]);
+}
+
 template <typename T>
 static void sums_forward(const SumsJob<T>& job) {
-    using V = typename Wide<T>::V;
-    const int n_columns = (job.l_max + 1) * job.width;
     for (int atom = 0; atom < job.edges.n_atoms; ++atom) {
-        T* sums = job.sums + static_cast<std::ptrdiff_t>(atom) * job.width;
-        const int begin = job.edges.first[atom];
-        if (begin == job.edges.first[atom + 1]) {
-            for (int h = 0; h < harmonics_up_to(job.l_max); ++h) {
-                for (int c = 0; c < job.width; c += Wide<T>::N) store(sums + h * job.stride + c, V{});
-            }
+        T* sums = job.sums + static_cast<std::ptrdiff_t>(atom) * job.edges.radial_width;
+        for (int l = 0; l <= job.l_max; ++l) {
+            with_l<0, kMaxL>(l, [&](auto degree) DENSNET_LAMBDA {
+                for (int c = 0; c < job.edges.radial_width; c += Wide<T>::N) {
+                    sums_of_l<T, degree.value>(job.edges, atom, c, sums, job.stride);
+                }
+            });
         }
-        each_chunk(job.edges, atom, [&](Chunk chunk) DENSNET_LAMBDA {
-            radial_of(job.edges, chunk, job.weights, job.weight_stride, n_columns, job.scratch);
-            for (int l = 0; l <= job.l_max; ++l) {
-                with_l<0, kMaxL>(l, [&](auto degree) DENSNET_LAMBDA {
-                    for (int c = 0; c < job.width; c += Wide<T>::N) {
-                        sums_of_l<T, degree.value>(job.edges, chunk, job.scratch + l * job.width + c,
-                                                   n_columns, sums + c, job.stride, chunk.first > begin);
-                    }
-                });
-            }
-        });
     }
 }
 
-// dR^l = Σ_m Y_lm dA_lm and dY_lm = Σ_c R^l_c dA_lm,c.
-template <typename T, int L>
-DENSNET_INLINE void sums_backward_of_l(const SumsJob<T>& job, Chunk chunk, const T* radial, T* gradient,
-                                       int n_columns, const T* sums) {
-    using V = typename Wide<T>::V;
-    for (int e = 0; e < chunk.n; ++e) {
-        const std::ptrdiff_t row = static_cast<std::ptrdiff_t>(chunk.first + e) * job.edges.harmonics_width + L * L;
-        const T* y = job.edges.harmonics + row;
-        T* dy = job.edges.harmonics_gradient + row;
-        V by_m[2 * L + 1];
-#pragma GCC unroll 16
-        for (int m = 0; m < 2 * L + 1; ++m) by_m[m] = V{};
-        for (int c = 0; c < job.width; c += Wide<T>::N) {
-            const V r = load(radial + e * n_columns + c);
-            V total = V{};
-#pragma GCC unroll 16
-            for (int m = 0; m < 2 * L + 1; ++m) {
-                const V d = load(sums + (L * L + m) * job.stride + c);
-                total += set1(y[m]) * d;
-                by_m[m] += r * d;
-            }
-            store(gradient + e * n_columns + c, total);
-        }
-#pragma GCC unroll 16
-        for (int m = 0; m < 2 * L + 1; ++m) dy[m] += sum<T>(by_m[m]);
-    }
-}
-
+// dR = Σ_lm Y_lm dS_lm and dY_lm = Σ_c R_c dS_lm,c: products of the edges of a receiver with the gradient of
+// its sums, and with the transposed one.
 template <typename T>
 static void sums_backward(const SumsJob<T>& job) {
-    const int n_columns = (job.l_max + 1) * job.width;
-    T* gradient = job.scratch + kEdgeChunk * n_columns;
-    for (int atom = 0; atom < job.edges.n_atoms; ++atom) {
-        const T* sums = job.sums + static_cast<std::ptrdiff_t>(atom) * job.width;
-        each_chunk(job.edges, atom, [&](Chunk chunk) DENSNET_LAMBDA {
-            radial_of(job.edges, chunk, job.weights, job.weight_stride, n_columns, job.scratch);
-            for (int l = 0; l <= job.l_max; ++l) {
-                with_l<0, kMaxL>(l, [&](auto degree) DENSNET_LAMBDA {
-                    sums_backward_of_l<T, degree.value>(job, chunk, job.scratch + l * job.width,
-                                                        gradient + l * job.width, n_columns, sums);
-                });
-            }
-            radial_backward(job.edges, chunk, job.transposed, n_columns, gradient);
-        });
+    constexpr int N = Wide<T>::N;
+    const EdgeView<T>& edges = job.edges;
+    const int n_m = harmonics_up_to(job.l_max), n_columns = (n_m + N - 1) / N * N, width = edges.radial_width;
+    for (int c = 0; c < width; ++c) {
+        for (int m = n_m; m < n_columns; ++m) job.scratch[c * n_columns + m] = 0;
+    }
+    for (int atom = 0; atom < edges.n_atoms; ++atom) {
+        const T* gradient = job.sums + static_cast<std::ptrdiff_t>(atom) * width;
+        for (int m = 0; m < n_m; ++m) {
+            for (int c = 0; c < width; ++c) job.scratch[c * n_columns + m] = gradient[m * job.stride + c];
+        }
+        const std::ptrdiff_t first = edges.first[atom];
+        const int n = edges.first[atom + 1] - edges.first[atom];
+        const std::ptrdiff_t harmonics = first * edges.harmonics_width, radial = first * width;
+        const Source<T> y = {edges.harmonics + harmonics, 0, edges.harmonics_width, n_m};
+        linear<T>({1, n, width, 1, &y, gradient, job.stride, edges.radial_gradient + radial, 0, width, true});
+        const Source<T> r = {edges.radial + radial, 0, width, width};
+        linear<T>({1, n, n_columns, 1, &r, job.scratch, n_columns, edges.harmonics_gradient + harmonics, 0,
+                   edges.harmonics_width, false});
     }
 }
 
@@ -289,7 +252,7 @@ static void convolution_forward_of(const ConvolutionJob<T>& job) {
     for (int atom = 0; atom < job.edges.n_atoms; ++atom) {
         for (std::ptrdiff_t i = 0; i < size; i += N) store(total + i, V{});
         each_chunk(job.edges, atom, [&](Chunk chunk) DENSNET_LAMBDA {
-            radial_of(job.edges, chunk, job.weights, n_columns, n_columns, radial);
+            radial_of(job.edges, chunk, job.weights, n_columns, radial);
             for (int e = 0; e < chunk.n; ++e) {
                 const std::ptrdiff_t edge = chunk.first + e;
                 legendre<T, false>(job.pairs, L, job.edges.unit + 3 * edge, polynomials, nullptr);
@@ -396,7 +359,7 @@ static void convolution_backward_of(const ConvolutionJob<T>& job) {
         evaluate_pairs(job.pairs, job.pairs.weighted, job.l_out,
                        job.out + static_cast<std::ptrdiff_t>(atom) * width, job.stride, width, total);
         each_chunk(job.edges, atom, [&](Chunk chunk) DENSNET_LAMBDA {
-            radial_of(job.edges, chunk, job.weights, n_columns, n_columns, radial);
+            radial_of(job.edges, chunk, job.weights, n_columns, radial);
             for (int e = 0; e < chunk.n; ++e) {
                 const std::ptrdiff_t edge = chunk.first + e;
                 legendre<T, true>(job.pairs, L, job.edges.unit + 3 * edge, polynomials, slopes);

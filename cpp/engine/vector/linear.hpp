@@ -7,85 +7,108 @@ namespace densnet {
 namespace engine {
 namespace DENSNET_NAMESPACE {
 
-// ROWS × (COLUMNS vectors) of the result stay in registers.
-template <typename T, int ROWS, int COLUMNS>
+// Rows of the result that stay in registers, with two vectors of each: 32 registers or 16.
+constexpr int kMostRows = DENSNET_BYTES == 64 ? 12 : 6;
+
+// ROWS atoms of HARMONICS harmonics × (COLUMNS vectors) of the result stay in registers: where atoms are few,
+// several harmonics together hide how long a multiply-add takes.
+template <typename T, int HARMONICS, int ROWS, int COLUMNS>
 static void linear_block(const LinearJob<T>& job, int m, int row, int column) {
     using V = typename Wide<T>::V;
     constexpr int N = Wide<T>::N;
-    V total[ROWS][COLUMNS];
+    V total[HARMONICS][ROWS][COLUMNS];
     const std::ptrdiff_t out_width = job.out_width;
     T* out = job.out + m * job.out_stride + row * out_width + column;
+#pragma GCC unroll 8
+    for (int h = 0; h < HARMONICS; ++h) {
 #pragma GCC unroll 12
-    for (int r = 0; r < ROWS; ++r) {
+        for (int r = 0; r < ROWS; ++r) {
 #pragma GCC unroll 2
-        for (int c = 0; c < COLUMNS; ++c) {
-            total[r][c] = job.accumulate ? load(out + r * out_width + c * N) : V{};
+            for (int c = 0; c < COLUMNS; ++c) {
+                total[h][r][c] = job.accumulate ? load(out + h * job.out_stride + r * out_width + c * N) : V{};
+            }
         }
     }
     const T* w = job.weights + column;
     for (int s = 0; s < job.n_sources; ++s) {
         const Source<T>& source = job.sources[s];
         const std::ptrdiff_t width = source.width;
-        const T* x = source.data + m * source.stride + row * width;
+        const T* x[HARMONICS];
+#pragma GCC unroll 8
+        for (int h = 0; h < HARMONICS; ++h) x[h] = source.data + (m + h) * source.stride + row * width;
         for (int k = 0; k < source.n_in; ++k, w += job.weight_stride) {
             V b[COLUMNS];
 #pragma GCC unroll 2
             for (int c = 0; c < COLUMNS; ++c) b[c] = load(w + c * N);
+#pragma GCC unroll 8
+            for (int h = 0; h < HARMONICS; ++h) {
 #pragma GCC unroll 12
-            for (int r = 0; r < ROWS; ++r) {
-                const V a = set1(x[r * width + k]);
+                for (int r = 0; r < ROWS; ++r) {
+                    const V a = set1(x[h][r * width + k]);
 #pragma GCC unroll 2
-                for (int c = 0; c < COLUMNS; ++c) total[r][c] += a * b[c];
+                    for (int c = 0; c < COLUMNS; ++c) total[h][r][c] += a * b[c];
+                }
             }
         }
     }
+#pragma GCC unroll 8
+    for (int h = 0; h < HARMONICS; ++h) {
 #pragma GCC unroll 12
-    for (int r = 0; r < ROWS; ++r) {
+        for (int r = 0; r < ROWS; ++r) {
 #pragma GCC unroll 2
-        for (int c = 0; c < COLUMNS; ++c) store(out + r * out_width + c * N, total[r][c]);
+            for (int c = 0; c < COLUMNS; ++c) store(out + h * job.out_stride + r * out_width + c * N, total[h][r][c]);
+        }
     }
 }
 
-template <typename T, int COLUMNS>
-DENSNET_INLINE void linear_rows(const LinearJob<T>& job, int m, int row, int n, int column) {
-    switch (n) {
-        case 1: return linear_block<T, 1, COLUMNS>(job, m, row, column);
-        case 2: return linear_block<T, 2, COLUMNS>(job, m, row, column);
-        case 3: return linear_block<T, 3, COLUMNS>(job, m, row, column);
-        case 4: return linear_block<T, 4, COLUMNS>(job, m, row, column);
-        case 5: return linear_block<T, 5, COLUMNS>(job, m, row, column);
-        case 6: return linear_block<T, 6, COLUMNS>(job, m, row, column);
-#if DENSNET_BYTES == 64
-        case 7: return linear_block<T, 7, COLUMNS>(job, m, row, column);
-        case 8: return linear_block<T, 8, COLUMNS>(job, m, row, column);
-        case 9: return linear_block<T, 9, COLUMNS>(job, m, row, column);
-        case 10: return linear_block<T, 10, COLUMNS>(job, m, row, column);
-        case 11: return linear_block<T, 11, COLUMNS>(job, m, row, column);
-        case 12: return linear_block<T, 12, COLUMNS>(job, m, row, column);
-#endif
+// f(Index<n>()) for an n from LEAST to MOST.
+template <int LEAST, int MOST, typename F>
+DENSNET_INLINE void with_count(int n, const F& f) {
+    if constexpr (LEAST < MOST) {
+        if (n > LEAST) return with_count<LEAST + 1, MOST>(n, f);
     }
+    f(Index<LEAST>());
+}
+
+// Harmonics of so many rows each that fit, five at most.
+template <int ROWS>
+constexpr int harmonics_at_once() {
+    constexpr int fit = kMostRows / ROWS;
+    return fit < 1 ? 1 : fit > 5 ? 5 : fit;
+}
+
+template <typename T, int COLUMNS>
+DENSNET_INLINE void linear_rows(const LinearJob<T>& job, int row, int n, int column) {
+    with_count<1, kMostRows>(n, [&](auto rows) DENSNET_LAMBDA {
+        constexpr int ROWS = rows.value, most = harmonics_at_once<ROWS>();
+        const int n_parts = (job.n_m + most - 1) / most;
+        int m = 0;
+        for (int part = 0; part < n_parts; ++part) {
+            const int count = (job.n_m - m + n_parts - part - 1) / (n_parts - part);
+            with_count<1, most>(count, [&](auto harmonics) DENSNET_LAMBDA {
+                linear_block<T, harmonics.value, ROWS, COLUMNS>(job, m, row, column);
+            });
+            m += count;
+        }
+    });
 }
 
 template <typename T>
 static void linear(const LinearJob<T>& job) {
     constexpr int N = Wide<T>::N;
-    // With 32 registers 12 × 2 sums fit, with 16 registers 6 × 2.
-    constexpr int most = DENSNET_BYTES == 64 ? 12 : 6;
-    const int n_blocks = (job.n_rows + most - 1) / most;
+    const int n_blocks = (job.n_rows + kMostRows - 1) / kMostRows;
     int column = 0;
     while (column < job.n_columns) {
         const bool two = column + 2 * N <= job.n_columns;
-        for (int m = 0; m < job.n_m; ++m) {
-            int row = 0;
-            for (int block = 0; block < n_blocks; ++block) {
-                const int n = (job.n_rows - row + n_blocks - block - 1) / (n_blocks - block);
-                if (two) {
-                    linear_rows<T, 2>(job, m, row, n, column);
-                } else {
-                    linear_rows<T, 1>(job, m, row, n, column);
-                }
-                row += n;
+        int row = 0;
+        for (int block = 0; block < n_blocks; ++block) {
+            const int n = (job.n_rows - row + n_blocks - block - 1) / (n_blocks - block);
+            if (two) {
+                linear_rows<T, 2>(job, row, n, column);
+            } else {
+                linear_rows<T, 1>(job, row, n, column);
             }
+            row += n;
         }
         column += two ? 2 * N : N;
     }

@@ -40,9 +40,14 @@ DENSNET_INLINE typename Wide<T>::V set1(T x) {
 }
 template <typename T, typename V>
 DENSNET_INLINE T sum(V v) {
-    T total = 0;
-    for (int i = 0; i < Wide<T>::N; ++i) total += v[i];
-    return total;
+    T x[Wide<T>::N];
+    store(x, v);
+#pragma GCC unroll 4
+    for (int n = Wide<T>::N / 2; n > 0; n /= 2) {
+#pragma GCC unroll 8
+        for (int i = 0; i < n; ++i) x[i] += x[i + n];
+    }
+    return x[0];
 }
 
 // A whole number that the compiler knows, as an argument.
