@@ -104,53 +104,70 @@ static void sums_backward(const SumsJob<T>& job) {
     }
 }
 
-// Even and odd parts of Σ_h f_h Y_h on pairs of points.
+// Even and odd parts of Σ_h f_h Y_h on pairs of points, one vector of channels.
+template <typename T, int L>
+DENSNET_INLINE void evaluate_pairs_of(const PairView<T>& pairs, const T* table, const T* f, std::ptrdiff_t stride,
+                                      int width, T* out) {
+    using V = typename Wide<T>::V;
+    V features[harmonics_up_to(L)];
+    each_index<0, harmonics_up_to(L)>([&](auto h) DENSNET_LAMBDA { features[h.value] = load(f + h.value * stride); });
+    for (int p = 0; p < pairs.n_pairs; ++p, out += 2 * width) {
+        const T* y = table + p * kMaxHarmonics;
+        V part[2] = {V{}, V{}};
+        each_index<0, harmonics_up_to(L)>([&](auto h) DENSNET_LAMBDA {
+            constexpr int parity = l_of(h.value) % 2;
+            part[parity] += set1(y[h.value]) * features[h.value];
+        });
+        store(out, part[0]);
+        store(out + width, part[1]);
+    }
+}
+
 template <typename T>
 DENSNET_INLINE void evaluate_pairs(const PairView<T>& pairs, const T* table, int l_max, const T* f,
                                    std::ptrdiff_t stride, int width, T* out) {
-    using V = typename Wide<T>::V;
-    for (int c = 0; c < width; c += Wide<T>::N) {
-        V features[kMaxHarmonics];
-        for (int h = 0; h < harmonics_up_to(l_max); ++h) features[h] = load(f + h * stride + c);
-        for (int p = 0; p < pairs.n_pairs; ++p) {
-            const T* y = table + p * kMaxHarmonics;
-            V part[2] = {V{}, V{}};
-            for (int l = 0; l <= l_max; ++l) {
-                V total = part[l % 2];
-                for (int h = l * l; h < (l + 1) * (l + 1); ++h) total += set1(y[h]) * features[h];
-                part[l % 2] = total;
-            }
-            store(out + (2 * p) * width + c, part[0]);
-            store(out + (2 * p + 1) * width + c, part[1]);
+    with_l<0, kMaxL>(l_max, [&](auto degree) DENSNET_LAMBDA {
+        for (int c = 0; c < width; c += Wide<T>::N) {
+            evaluate_pairs_of<T, degree.value>(pairs, table, f + c, stride, width, out + c);
         }
+    });
+}
+
+// Harmonics h with FIRST ≤ h < END of what is on pairs of points, one vector of channels.
+template <typename T, int FIRST, int END>
+DENSNET_INLINE void project_pairs_of(const PairView<T>& pairs, const T* table, const T* in, int width, T* f,
+                                     std::ptrdiff_t stride) {
+    using V = typename Wide<T>::V;
+    V total[END - FIRST];
+    each_index<FIRST, END>([&](auto h) DENSNET_LAMBDA { total[h.value - FIRST] = V{}; });
+    for (int p = 0; p < pairs.n_pairs; ++p, in += 2 * width) {
+        const T* y = table + p * kMaxHarmonics;
+        const V part[2] = {load(in), load(in + width)};
+        each_index<FIRST, END>([&](auto h) DENSNET_LAMBDA {
+            constexpr int parity = l_of(h.value) % 2;
+            total[h.value - FIRST] += set1(y[h.value]) * part[parity];
+        });
     }
+    each_index<FIRST, END>([&](auto h) DENSNET_LAMBDA { store(f + h.value * stride, total[h.value - FIRST]); });
+}
+
+// As many harmonics at once as there are registers for.
+template <typename T, int L, int FIRST = 0>
+DENSNET_INLINE void project_pairs_up_to(const PairView<T>& pairs, const T* table, const T* in, int width, T* f,
+                                        std::ptrdiff_t stride) {
+    constexpr int most = DENSNET_BYTES == 64 ? 25 : 9, left = harmonics_up_to(L) - FIRST;
+    project_pairs_of<T, FIRST, FIRST + (left < most ? left : most)>(pairs, table, in, width, f, stride);
+    if constexpr (left > most) project_pairs_up_to<T, L, FIRST + most>(pairs, table, in, width, f, stride);
 }
 
 template <typename T>
 DENSNET_INLINE void project_pairs(const PairView<T>& pairs, const T* table, int l_max, const T* in,
                                   int width, T* f, std::ptrdiff_t stride) {
-    using V = typename Wide<T>::V;
-    for (int c = 0; c < width; c += Wide<T>::N) {
-        for (int l = 0; l <= l_max; ++l) {
-            const T* part = in + (l % 2) * width + c;
-            with_l<0, kMaxL>(l, [&](auto degree) DENSNET_LAMBDA {
-                constexpr int L = degree.value;
-                V total[2 * L + 1];
-#pragma GCC unroll 16
-                for (int m = 0; m < 2 * L + 1; ++m) total[m] = V{};
-                for (int p = 0; p < pairs.n_pairs; ++p) {
-                    const T* y = table + p * kMaxHarmonics + L * L;
-                    const V x = load(part + 2 * p * width);
-#pragma GCC unroll 16
-                    for (int m = 0; m < 2 * L + 1; ++m) total[m] += set1(y[m]) * x;
-                }
-#pragma GCC unroll 16
-                for (int m = 0; m < 2 * L + 1; ++m) {
-                    store(f + (L * L + m) * stride + c, total[m]);
-                }
-            });
+    with_l<0, kMaxL>(l_max, [&](auto degree) DENSNET_LAMBDA {
+        for (int c = 0; c < width; c += Wide<T>::N) {
+            project_pairs_up_to<T, degree.value>(pairs, table, in + c, width, f + c, stride);
         }
-    }
+    });
 }
 
 template <typename T>

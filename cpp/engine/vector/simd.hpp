@@ -56,6 +56,15 @@ struct Index {
     static constexpr int value = I;
 };
 
+// f(Index<FIRST>()) … f(Index<END − 1>()), written out whatever the optimiser thinks of it.
+template <int FIRST, int END, typename F>
+DENSNET_INLINE void each_index(const F& f) {
+    if constexpr (FIRST < END) {
+        f(Index<FIRST>());
+        each_index<FIRST + 1, END>(f);
+    }
+}
+
 constexpr int harmonics_up_to(int l) { return (l + 1) * (l + 1); }
 constexpr int l_of(int h) {
     int l = 0;
