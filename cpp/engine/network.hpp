@@ -9,6 +9,8 @@
 namespace densnet {
 namespace engine {
 
+constexpr int n_harmonics(int l) { return (l + 1) * (l + 1); }
+
 // Harmonic m of atom a begins at data + m · stride + a · width.
 template <typename T>
 struct Field {
@@ -104,6 +106,27 @@ private:
     void write_forces(const Batch& batch, const Results& results);
     void write_density(const Batch& batch, std::size_t n_functions, const Results& results);
 };
+
+template <typename T>
+template <typename U>
+void Network<T>::linear(const Kernels<U>& kernels, Stage stage, int n_m, int first_row, int n_rows,
+                        const Source<U>* sources, int n_sources, const U* weights, int n_columns,
+                        std::ptrdiff_t weight_stride, U* out, std::ptrdiff_t out_stride, int out_width,
+                        bool accumulate) {
+    if (n_rows == 0) return;
+    Source<U> shifted[kMaxSources];
+    double n_in = 0.0;
+    for (int s = 0; s < n_sources; ++s) {
+        shifted[s] = sources[s];
+        shifted[s].data += static_cast<std::ptrdiff_t>(first_row) * sources[s].width;
+        n_in += sources[s].n_in;
+    }
+    costs_.count(stage, 2.0 * n_m * n_rows * n_in * n_columns, [&] {
+        kernels.linear({n_m, n_rows, n_columns, n_sources, shifted, weights, weight_stride,
+                        out + static_cast<std::ptrdiff_t>(first_row) * out_width, out_stride, out_width,
+                        accumulate});
+    });
+}
 
 }  // namespace engine
 }  // namespace densnet

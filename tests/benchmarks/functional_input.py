@@ -2,10 +2,12 @@
 
     python tests/benchmarks/functional_input.py ethanol --data examples/01_ethanol/ethanol.h5
 
-The functional of each model evaluates the test frames three times: with the coefficients that the
-model predicts, with those that the DFT density was fitted by, and halfway. A functional of the
-density would be better with the second. One that has learned together with the density network may
-read from small deviations what it needs, and then knows nothing of the density without them.
+The functional of each model evaluates the test frames four times: with the coefficients that the
+model predicts, with those that the DFT density was fitted by, halfway, and with the predicted ones
+without components of shells that an element does not have. A functional of the density would be
+better with the second. One that has learned together with the density network may read from small
+deviations what it needs, and then knows nothing of the density without them. The last must change
+nothing: such components are part of no density, but models of earlier versions used them.
 """
 
 import argparse
@@ -27,6 +29,12 @@ from densnet.units import HARTREE_MEV
 
 # Part of the way from the predicted coefficients to those of the DFT density.
 STEPS = (0.0, 0.5, 1.0)
+COLUMNS = {
+    "predicted": "predicted density",
+    "halfway": "halfway",
+    "reference": "density of DFT",
+    "present": "predicted, shells that exist",
+}
 
 
 def main() -> None:
@@ -44,21 +52,22 @@ def main() -> None:
         select={"tag": "test", "temperature": args.temperature},
     )
     table = Table(title=f"error of the energy, {len(frames)} frames at {args.temperature:g} K, meV")
-    for column in ("model", "predicted density", "halfway", "density of DFT", "its scatter"):
+    for column in ("model", *COLUMNS.values(), "scatter of the last two"):
         table.add_column(column, justify="left" if column == "model" else "right")
     report = {}
     for name in args.models:
         errors = HARTREE_MEV * energy_errors(name, frames)
         mean = np.abs(errors).mean(axis=0)
-        report[name] = dict(zip(("predicted", "halfway", "reference"), mean, strict=True))
-        table.add_row(name, *(f"{value:.2f}" for value in mean), f"{errors[:, -1].std():.2f}")
+        report[name] = dict(zip(COLUMNS, mean.tolist(), strict=True))
+        scatter = " | ".join(f"{value:.2f}" for value in errors[:, 2:].std(axis=0))
+        table.add_row(name, *(f"{value:.2f}" for value in mean), scatter)
     Console().print(table)
     write_json(args.json, report)
 
 
 @torch.no_grad()
 def energy_errors(name: str, frames: Frames) -> NDArray[np.float64]:
-    """Return errors (n_frames, n_steps) of the energy, hartree."""
+    """Return errors (n_frames, n_columns) of the energy, hartree."""
     model, _ = rebuild_model(name)
     set_precision(model.double(), torch.float64)
     elements = np.asarray(model.config.elements)
@@ -74,7 +83,8 @@ def energy_errors(name: str, frames: Frames) -> NDArray[np.float64]:
 def energies(
     model: DensNet, species: torch.Tensor, positions: torch.Tensor, reference: torch.Tensor
 ) -> list[float]:
-    """Return the energy at every step from the predicted to the reference coefficients."""
+    """Return the energy at every step from the predicted to the reference coefficients, and last
+    that of the predicted ones without those of absent shells."""
     graph = complete_graph(len(species))
     vectors = model.vectors(positions, graph.receivers, graph.senders, graph.shifts)
     edges = model.edges(vectors, species, graph.receivers, graph.senders)
@@ -83,10 +93,10 @@ def energies(
     padded = model.coefficients(components, species, charges)
     missing = reference.double() - model.whitening.flatten(padded, species)
     way = model.whitening.components_of_difference(missing, species)
-    return [
-        float(model.atomic_energies(components + step * way, edges, species, one_hot).sum())
-        for step in STEPS
-    ]
+    whitening = model.whitening
+    present = whitening.present[whitening.l_of_m][:, species]
+    inputs = [*(components + step * way for step in STEPS), components * present]
+    return [float(model.atomic_energies(x, edges, species, one_hot).sum()) for x in inputs]
 
 
 if __name__ == "__main__":

@@ -118,6 +118,20 @@ def test_only_the_named_networks_are_taken(start, polarizable):
     assert "density_map.readout.weight" not in taken
 
 
+def test_what_passed_between_the_networks_beside_the_density_is_forgotten(make_config, polarizable):
+    """Models of earlier versions have weights for shells that an element does not have."""
+    model, basis = rebuild_model(polarizable)
+    present = model.whitening.present
+    readout = model.density_map.readout.weight
+    with torch.no_grad():
+        readout += 0.1
+    config = make_config("older", **{**SHIPPED, "initial_model": polarizable})
+    own = TrainingRun(config, InitialModel("older", model, basis)).model.density_map.readout.weight
+    kept = present.unsqueeze(1).expand(-1, readout.size(1), -1, -1).reshape(readout.shape)
+    assert torch.equal(own, torch.where(kept, readout, 0.0))
+    assert not kept.all()
+
+
 def test_other_sizes_are_named_and_may_be_left_out(start):
     sizes = {"energy_functional": EnergyFunctionalConfig(n_channels=8)}
     with pytest.raises(InputError, match=r"energy_functional.n_channels is 32 there and 8 here"):
