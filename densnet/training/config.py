@@ -75,6 +75,9 @@ class LossConfig:
         Of the density's loss in the joint stage, relative to its value when that stage begins.
     coefficient_noise : float
         Noise on the coefficients while the functional learns, in units of the density map's error.
+    energy_of_reference : float
+        Of the squared error of the energy that the functional gives for the reference's own density
+        in place of the predicted one, as ``energy``.
     """
 
     overlap: float = 0.02
@@ -83,6 +86,7 @@ class LossConfig:
     forces: float = 1.0
     density_in_joint: float = 1.0
     coefficient_noise: float = 1.0
+    energy_of_reference: float = 0.0
 
 
 @dataclass(frozen=True)

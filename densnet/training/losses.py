@@ -52,6 +52,14 @@ def density_residual(model: DensNet, batch: Batch, density: Density) -> Tensor:
     return flat - batch.coefficients.to(flat.dtype)
 
 
+def reference_components(model: DensNet, batch: Batch, density: Density) -> Tensor:
+    """Return the whitened components of the reference density, (n_m, n_atoms, n_shells)."""
+    with torch.no_grad():
+        residual = density_residual(model, batch, density).reshape(-1)
+        difference = model.whitening.components_of_difference(-residual, batch.species)
+        return density.components + difference.to(density.components.dtype)
+
+
 def density_loss(residual: Tensor, metric: StoredMetric | FusedMetric) -> Tensor:
     """Return the mean of ΔcᵀMΔc over the batch; M holds Coulomb, overlap and dipole terms."""
     return metric.quadratic(residual).mean()
@@ -74,8 +82,13 @@ def energies_and_forces(
     graph = batch.graph
     forces = torch.zeros_like(batch.positions).index_add(0, graph.receivers, gradient)
     forces = forces.index_add(0, graph.senders, -gradient)
-    energy = torch.zeros(graph.n_structures, dtype=torch.float64, device=atomic.device)
-    return energy.index_add(0, graph.structure, atomic), forces
+    return sum_of_atoms(atomic, batch), forces
+
+
+def sum_of_atoms(atomic: Tensor, batch: Structures) -> Tensor:
+    """Return the energies (n_structures,) from those of the atoms."""
+    energy = torch.zeros(batch.graph.n_structures, dtype=torch.float64, device=atomic.device)
+    return energy.index_add(0, batch.graph.structure, atomic)
 
 
 def energy_loss(
@@ -88,10 +101,15 @@ def energy_loss(
     forces_weight: float,
 ) -> Tensor:
     """Return the weighted squared errors in units of the root-mean-square force (times a bohr)."""
-    n_atoms = forces.size(0) / batch.n_structures
-    energy_term = torch.square((energy - batch.energy) / force_scale).mean() / n_atoms
+    energy_term = energy_error(energy, batch, force_scale)
     forces_term = torch.square((forces - batch.forces) / force_scale).mean()
     return energy_weight * energy_term + forces_weight * forces_term
+
+
+def energy_error(energy: Tensor, batch: Batch, force_scale: float) -> Tensor:
+    """Return the mean squared error of the energy per √atom, in units of the force scale."""
+    n_atoms = batch.species.size(0) / batch.n_structures
+    return torch.square((energy - batch.energy) / force_scale).mean() / n_atoms
 
 
 @dataclass(frozen=True)

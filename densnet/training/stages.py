@@ -11,8 +11,11 @@ from densnet.training.losses import (
     density_loss,
     density_residual,
     energies_and_forces,
+    energy_error,
     energy_loss,
     predict_density,
+    reference_components,
+    sum_of_atoms,
 )
 
 STAGES = ("density", "energy", "joint")
@@ -80,6 +83,11 @@ class StageLoss:
             energy_weight=self.weights.energy,
             forces_weight=self.weights.forces,
         )
+        if self.weights.energy_of_reference > 0.0:
+            reference = reference_components(model, batch, density)
+            atomic = model.atomic_energies(reference, density.edges, batch.species, density.one_hot)
+            of_reference = energy_error(sum_of_atoms(atomic, batch), batch, self.force_scale)
+            loss = loss + self.weights.energy_of_reference * of_reference
         if self.stage == "joint":
             fitted = density_loss(density_residual(model, batch, density), batch.metric)
             loss = loss + JOINT_UNIT * self.weights.density_in_joint * fitted / self.density_scale
