@@ -226,9 +226,20 @@ def test_the_template_is_the_lowest_of_several_minima(ethanol, path, tmp_path):
 
 
 def test_a_model_without_a_minimum_is_not_exported(ethanol):
-    far = ethanol.template_positions * 2.0
+    """The model, and a force that draws one hydrogen away further than any bond reaches."""
+
+    class Drawn:
+        def evaluate(self, numbers, positions):
+            prediction = ethanol.evaluate(numbers, positions)
+            pull = np.zeros((1, 9, 3))
+            pull[0, 8, 0] = 2.0
+            work = np.atleast_1d((pull * positions).sum())
+            return dataclasses.replace(
+                prediction, energy=prediction.energy - work, forces=prediction.forces + pull
+            )
+
     with pytest.raises(InputError, match="no minimum near"):
-        bundle_module.relax(ethanol, ethanol.template_numbers, far)
+        bundle_module.relax(Drawn(), ethanol.template_numbers, ethanol.template_positions)
 
 
 def test_a_relaxation_stays_near_its_start(ethanol):

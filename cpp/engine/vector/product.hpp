@@ -257,8 +257,8 @@ DENSNET_INLINE void product_of(const ProductJob<T>& job) {
     }
 }
 
-// What the default sizes of a model need is known to the compiler: forward l_density = 4; backward 3,
-// since no gradient comes back from above; the functional's layers, and its last, of scalars only.
+// What usual sizes of a model need is known to the compiler: forward l_density = 4; backward 3, since no
+// gradient comes back from above; the functional's layers, and its last, of scalars only, with l_two_body 3 or 2.
 template <typename T, bool BACKWARD>
 static void product(const ProductJob<T>& job) {
     if constexpr (kMaxL >= 4) {
@@ -268,6 +268,8 @@ static void product(const ProductJob<T>& job) {
         }
         if (degrees == 322) return product_of<T, BACKWARD, Fixed<3, 2, 2>>(job);
         if (degrees == 300) return product_of<T, BACKWARD, Fixed<3, 0, 0>>(job);
+        if (degrees == 222) return product_of<T, BACKWARD, Fixed<2, 2, 2>>(job);
+        if (degrees == 200) return product_of<T, BACKWARD, Fixed<2, 0, 0>>(job);
     }
     product_of<T, BACKWARD, Any>(job);
 }
