@@ -26,6 +26,8 @@ from densnet.nn.precision import set_precision
 # Length of the first step of a relaxation, bohr. The minimiser makes it 1 in its own variables; a
 # bohr would leave the training set.
 FIRST_STEP = 0.05
+# By which a relaxation may change the distance of two atoms, bohr.
+LARGEST_MOVE = 2.0
 # Displacements of the probes, bohr; about the amplitude of a C–H stretch at 300 K.
 PROBE_DISPLACEMENT = 0.08
 N_PROBES = 3
@@ -184,12 +186,23 @@ def relax(
     Raises
     ------
     InputError
-        If an atom moves by more than 2 bohr relative to the others: not the same molecule.
+        If an atom moves by more than 2 bohr relative to another: not the same molecule. On the way
+        twice as much may be tried.
     """
     start = positions - positions.mean(axis=0)
 
+    def check_near(moved: NDArray[np.float64], limit: float) -> None:
+        before = np.linalg.norm(start[:, None] - start[None, :], axis=-1)
+        after = np.linalg.norm(moved[:, None] - moved[None, :], axis=-1)
+        if not np.abs(after - before).max() < limit:
+            raise InputError(
+                "the model has no minimum near a training frame of low energy; train it longer"
+            )
+
     def energy_and_gradient(steps: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        prediction = model.evaluate(numbers, start + FIRST_STEP * steps.reshape(-1, 3))
+        moved = start + FIRST_STEP * steps.reshape(-1, 3)
+        check_near(moved, 2.0 * LARGEST_MOVE)
+        prediction = model.evaluate(numbers, moved)
         return float(prediction.energy[0]), -FIRST_STEP * prediction.forces[0].reshape(-1)
 
     found = minimize(
@@ -200,10 +213,5 @@ def relax(
         options={"maxiter": 500, "ftol": 1e-14, "gtol": 1e-6 * FIRST_STEP},
     )
     relaxed = start + FIRST_STEP * found.x.reshape(-1, 3)
-    before = np.linalg.norm(start[:, None] - start[None, :], axis=-1)
-    after = np.linalg.norm(relaxed[:, None] - relaxed[None, :], axis=-1)
-    if not np.abs(after - before).max() < 2.0:
-        raise InputError(
-            "the model has no minimum near a training frame of low energy; train it longer"
-        )
+    check_near(relaxed, LARGEST_MOVE)
     return np.asarray(relaxed - relaxed.mean(axis=0))
