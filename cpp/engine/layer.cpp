@@ -85,7 +85,6 @@ void Network<T>::layer_forward(const Layer<T>& layer, const Field<T>& fixed, con
                                const T* radial, bool final, LayerState& state) {
     const Product<T>& p = layer.product;
     const int wide = p.n_channels;
-    if (features != nullptr) state.features = *features;
     const Field<T>* moving = features;
     if (layer.kind == LayerKind::interaction) {
         const PairView<T> pairs = layer.pairs[0].view();

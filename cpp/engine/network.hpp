@@ -32,7 +32,7 @@ public:
 
 private:
     struct LayerState {
-        Field<T> features, neighbours, factors, low, high, out;
+        Field<T> neighbours, factors, low, high, out;
         Field<T> gradient;                     // of out
         Field<T> low_gradient, high_gradient;  // from the read-outs, where they see these
         T* on_pairs;
