@@ -7,7 +7,7 @@ from densnet.export.contents import shipped_bundles
 from densnet.export.rebuild import rebuild_model
 from densnet.models.densnet import forget_absent_shells
 
-# Trained before that was seen to, as the README says. A model that is trained again leaves this list.
+# Trained before that was seen to, as the README says. A model trained again leaves this list.
 OLDER = {
     "ethanethiol",
     "ethanol-b3lyp",
