@@ -233,7 +233,8 @@ class Model:
         self, positions: Array, species: NDArray[np.int64], cell: Array | None
     ) -> Mapping[str, Array]:
         assert self._module is not None
-        output = self._module(*self._arguments(positions, species, cell))
+        with torch.inference_mode():
+            output = self._module(*self._arguments(positions, species, cell))
         return {name: value.numpy() for name, value in output.items()}
 
     def _response(
@@ -384,7 +385,8 @@ def load_module(archive: bytes, dtype: Precision, place: Path) -> torch.jit.Scri
     set_precision(module, torch.float32 if dtype == "float32" else torch.float64)
     for parameter in module.parameters():
         parameter.requires_grad_(False)
-    return module
+    # What is made of weights alone is computed now, in their precision.
+    return torch.jit.freeze(module, preserved_attrs=["response"])
 
 
 def keep_freed_memory() -> None:
