@@ -26,9 +26,11 @@ when the same command is started again. A folder in which a training is alive re
 
 With `initial_model` (a model.ckpt, a bundle, or the name of a shipped model) the training goes on
 from its networks: all of them, or those named in `initial_networks`. Weights keep the units they
-were learned in (whitening, reference energies); elements, density basis and sizes must be the same.
+were learned in (whitening, reference energies); elements, sizes and the shells of the density basis
+must be the same.
 Stages of no epochs are left out, so that e.g. only the joint one runs, on more frames. For frames
-of another level of theory `initial_energies: data` shifts the zero of energy to theirs.
+of another level of theory `initial_energies: data` shifts the zero of energy to theirs, and the
+density basis may have the free atoms of that level.
 
 A section `response` adds a fourth stage: a response map, for polarizabilities, on top of the frozen
 networks. A file with `initial_model`, `output` and `response` alone trains only that, from scratch,

@@ -42,12 +42,13 @@ class InitialModel:
 
         Weights are worth nothing in other units than they were learned in, so the whitening comes
         with either of the two, and the reference energies and the energy scale come with the
-        functional, whatever the new training set's are.
+        functional, whatever the new training set's are. The free atoms of the density basis may be
+        those of another level of theory: what a bond moves is nearly the same in both.
 
         Raises
         ------
         InputError
-            If elements, density basis or a size of a network differ.
+            If elements, shells of the density basis or a size of a network differ.
         """
         chosen = [name for name in ("density_map", "energy_functional") if name in networks]
         if not chosen:
@@ -99,11 +100,11 @@ class InitialModel:
                 f"initial_model: {self.name} was made for the elements Z = {list(there.elements)}, "
                 f"the frames of this training have Z = {list(here.elements)}"
             )
-        if self.basis.sha256 != basis.sha256:
+        if self.basis.shells != basis.shells:
             raise InputError(
                 f"initial_model: {self.name} gives densities in basis {self.basis.name!r} (SHA-256 "
                 f"{self.basis.sha256[:12]}…), this training is to use {basis.name!r} "
-                f"({basis.sha256[:12]}…); set basis to that of the model"
+                f"({basis.sha256[:12]}…), which has other shells; set basis to that of the model"
             )
         shared = {"cutoff_bohr": "cutoff", "n_radial": "n_radial", "n_contracted": "n_contracted"}
         differences = list(

@@ -10,6 +10,7 @@ import pytest
 import torch
 import yaml
 
+from densnet.basis import DensityBasis
 from densnet.cli.main import main
 from densnet.cli.networks import load_networks
 from densnet.errors import InputError
@@ -162,6 +163,19 @@ def test_a_model_of_other_elements_or_basis_is_refused(make_config, tmp_path):
     model.config = replace(model.config, elements=(1, 6, 8))
     with pytest.raises(InputError, match="set basis to that of the model"):
         TrainingRun(config, InitialModel("model.ckpt", model, basis.restricted_to((1, 6))))
+
+
+def test_a_model_on_other_free_atoms_is_taken_as_it_is(make_config, tmp_path):
+    """Of another level of theory; what a bond moves is nearly the same."""
+    model, basis = rebuild_model("ethanol")
+    atoms = DensityBasis.load("densnet-tzvpd-367").prior
+    assert atoms != basis.prior
+    other = DensityBasis("other atoms", basis.shells, atoms)
+    config = make_config(**SHIPPED, initial_model=tmp_path / "model.ckpt")
+    run = TrainingRun(config, InitialModel("model.ckpt", model, other))
+    assert run.basis.prior == basis.prior
+    there = model.state_dict()
+    assert all(torch.equal(value, there[name]) for name, value in run.model.state_dict().items())
 
 
 def test_a_response_map_without_its_density_map_is_refused(make_config):
