@@ -117,7 +117,8 @@ class TrainingConfig:
     cutoff_bohr : float
     n_radial, n_contracted : int
     density_map, energy_functional
-        Sizes of the networks.
+        Sizes of the networks; None: those of the initial model if the network is taken from it,
+        else the default ones.
     density, energy, joint : StageConfig
     response : ResponseConfig or None
         A fourth stage, for models that are to offer polarizabilities.
@@ -145,8 +146,8 @@ class TrainingConfig:
     cutoff_bohr: float = 10.0
     n_radial: int = 12
     n_contracted: int = 16
-    density_map: DensityMapConfig = field(default_factory=DensityMapConfig)
-    energy_functional: EnergyFunctionalConfig = field(default_factory=EnergyFunctionalConfig)
+    density_map: DensityMapConfig | None = None
+    energy_functional: EnergyFunctionalConfig | None = None
     loss: LossConfig = field(default_factory=LossConfig)
     ema_decay: float = 0.998
     validate_every: int = 5

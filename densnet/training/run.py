@@ -14,7 +14,7 @@ from torch import Tensor
 from densnet.basis import DensityBasis
 from densnet.data.store import FrameFile, Frames
 from densnet.errors import InputError
-from densnet.models import DensNet, ModelConfig
+from densnet.models import DensityMapConfig, DensNet, EnergyFunctionalConfig, ModelConfig
 from densnet.models.io import model_to_dict
 from densnet.models.response_map import ResponseMap
 from densnet.models.whitening import whitening_from_training
@@ -81,7 +81,8 @@ class TrainingRun:
         elements = tuple(sorted({int(z) for f in self.train_sets for z in f.numbers}))
         self.basis = self.basis.restricted_to(elements)
         torch.manual_seed(config.seed)
-        self.model = build_model(config, self.basis, self.train_sets).to(self.device)
+        networks = sizes_of_networks(config, initial)
+        self.model = build_model(config, networks, self.basis, self.train_sets).to(self.device)
         if (initial is None) != (config.initial_model is None):
             raise InputError("a training with an initial_model is to be given its networks, too")
         self.initial_response_map: ResponseMap | None = None
@@ -324,16 +325,36 @@ def force_scale(sets: list[Frames]) -> float:
     return float(np.sqrt(squares.mean()))
 
 
-def build_model(config: TrainingConfig, basis: DensityBasis, sets: list[Frames]) -> DensNet:
+def sizes_of_networks(
+    config: TrainingConfig, initial: InitialModel | None
+) -> tuple[DensityMapConfig, EnergyFunctionalConfig]:
+    """Return the sizes asked for, else those of the networks taken, else the default ones."""
+    density_map, energy_functional = config.density_map, config.energy_functional
+    if initial is not None:
+        there = initial.model.config
+        if "density_map" in config.initial_networks:
+            density_map = density_map or there.density_map
+        if "energy_functional" in config.initial_networks:
+            energy_functional = energy_functional or there.energy_functional
+    return density_map or DensityMapConfig(), energy_functional or EnergyFunctionalConfig()
+
+
+def build_model(
+    config: TrainingConfig,
+    sizes: tuple[DensityMapConfig, EnergyFunctionalConfig],
+    basis: DensityBasis,
+    sets: list[Frames],
+) -> DensNet:
     """Make an untrained model; whitening, energies and scales come from the training frames."""
     elements = basis.elements
+    density_map, energy_functional = sizes
     model_config = ModelConfig(
         elements=elements,
         cutoff=config.cutoff_bohr,
         n_radial=config.n_radial,
         n_contracted=config.n_contracted,
-        density_map=config.density_map,
-        energy_functional=config.energy_functional,
+        density_map=density_map,
+        energy_functional=energy_functional,
     )
     whitening = whitening_from_training(
         basis, elements, [(f.numbers, f.coefficients) for f in sets]

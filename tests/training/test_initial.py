@@ -30,8 +30,8 @@ from tests.tolerances import SYMMETRY
 
 NOTHING = StageConfig(epochs=0, learning_rate=1e-3)
 SHIPPED = {
-    "density_map": DensityMapConfig(),
-    "energy_functional": EnergyFunctionalConfig(),
+    "density_map": None,
+    "energy_functional": None,
     "n_radial": 12,
     "n_contracted": 16,
     "density": NOTHING,
@@ -131,6 +131,21 @@ def test_what_passed_between_the_networks_beside_the_density_is_forgotten(make_c
     kept = present.unsqueeze(1).expand(-1, readout.size(1), -1, -1).reshape(readout.shape)
     assert torch.equal(own, torch.where(kept, readout, 0.0))
     assert not kept.all()
+
+
+def test_sizes_that_are_not_given_are_those_of_the_networks_taken(start, make_config, polarizable):
+    there = rebuild_model(polarizable)[0].config
+    model, basis = rebuild_model(polarizable)
+    sizes = replace(there.density_map, l_two_body=2)
+    model.config = replace(there, density_map=sizes)
+    found = start().model.config
+    assert found.density_map == there.density_map
+    assert found.energy_functional == there.energy_functional
+    config = make_config(
+        **{**SHIPPED, "initial_model": polarizable}, initial_networks=("energy_functional",)
+    )
+    run = TrainingRun(config, InitialModel("other density map", model, basis))
+    assert run.model.config.density_map == DensityMapConfig()
 
 
 def test_other_sizes_are_named_and_may_be_left_out(start):
