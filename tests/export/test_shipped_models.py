@@ -12,8 +12,6 @@ OLDER = {
     "ethanethiol",
     "ethanol-b3lyp",
     "ethanol-b3lyp-centroids",
-    "ethanol-b3pw91",
-    "ethanol-b3pw91-centroids",
     "resorcinol",
 }
 
