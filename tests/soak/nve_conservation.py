@@ -15,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from densnet.cli.output import add_json_option, write_json
+from densnet.export.contents import name_from_anywhere
 from densnet.simulate.bundle import load_molecule
 from densnet.simulate.follow import read_properties
 from densnet.simulate.ipi_input import PROPERTY_STRIDE
@@ -49,7 +50,7 @@ def main() -> None:
     add_json_option(parser)
     args = parser.parse_args()
     molecule = load_molecule(args.model)
-    model = str(Path(args.model).resolve()) if Path(args.model).exists() else args.model
+    model = name_from_anywhere(args.model)
     with tempfile.TemporaryDirectory() as scratch:
         long_run = simulate(
             Settings(
