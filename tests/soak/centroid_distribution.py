@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
+from densnet.export.contents import name_from_anywhere  # noqa: E402
 from densnet.simulate.bundle import load_molecule  # noqa: E402
 from densnet.simulate.plan import Molecule, Settings  # noqa: E402
 from densnet.simulate.run import continue_run, start_run  # noqa: E402
@@ -105,7 +106,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         for model in args.models:
             replicas = sample(
-                model,
+                name_from_anywhere(model),
                 load_molecule(model),
                 centroids.temperature_kelvin,
                 len(centroids.positions),
