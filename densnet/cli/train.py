@@ -26,9 +26,9 @@ when the same command is started again. A folder in which a training is alive re
 
 With `initial_model` (a model.ckpt, a bundle, or the name of a shipped model) the training goes on
 from its networks: all of them, or those named in `initial_networks`. Weights keep the units they
-were learned in (whitening, reference energies); elements, sizes and the shells of the density basis
-must be the same.
-Stages of no epochs are left out, so that e.g. only the joint one runs, on more frames. For frames
+were learned in (whitening, reference energies); elements and the shells of the density basis must
+be the same, and so must sizes of the networks that the file gives. Stages of no epochs are left
+out, so that e.g. only the joint one runs, on more frames. For frames
 of another level of theory `initial_energies: data` shifts the zero of energy to theirs, and the
 density basis may have the free atoms of that level.
 

@@ -385,8 +385,7 @@ def load_module(archive: bytes, dtype: Precision, place: Path) -> torch.jit.Scri
     set_precision(module, torch.float32 if dtype == "float32" else torch.float64)
     for parameter in module.parameters():
         parameter.requires_grad_(False)
-    # What is made of weights alone is computed now, in their precision.
-    return torch.jit.freeze(module, preserved_attrs=["response"])
+    return module
 
 
 def keep_freed_memory() -> None:

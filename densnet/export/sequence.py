@@ -14,7 +14,6 @@ from torch import Tensor, fx, nn
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from densnet.errors import DensnetError
-from densnet.export.passes import join_parts, simplify
 from densnet.models import DensNet
 from densnet.nn.graph import complete_graph
 from densnet.nn.message import Convolution, EdgeSum
@@ -106,12 +105,42 @@ def trace(model: DensNet) -> fx.GraphModule:
             raise DensnetError(f"{node.target} of the traced model is none of its tensors")
         node.target = names[id(tensor)]
     sequence = fx.GraphModule(model, traced.graph)
-    simplify(sequence.graph)
-    join_parts(sequence.graph)
+    _simplify(sequence.graph)
     _generalize(sequence.graph)
     sequence.graph.lint()
     sequence.recompile()
     return sequence
+
+
+def _simplify(graph: fx.Graph) -> None:
+    """Leave out what has no effect without autograd, and what is computed already."""
+    aten = torch.ops.aten
+    known: dict[Any, fx.Node] = {}
+    for node in list(graph.nodes):
+        first: Any = node.args[0] if node.args else None
+        same: fx.Node | None = None
+        if node.target in (aten.detach.default, aten.alias.default):
+            same = first
+        elif node.target == aten.t.default and first.target == aten.t.default:
+            same = first.args[0]
+        elif node.target == aten._assert_async.msg:
+            graph.erase_node(node)
+            continue
+        elif node.op in ("get_attr", "call_function"):
+            key = (node.op, node.target, _hashable(node.args), _hashable(node.kwargs))
+            same = known.setdefault(key, node)
+        if same is not None and same is not node:
+            node.replace_all_uses_with(same)
+            graph.erase_node(node)
+    graph.eliminate_dead_code()
+
+
+def _hashable(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return tuple(_hashable(v) for v in value)
+    if isinstance(value, dict):
+        return tuple((k, _hashable(v)) for k, v in sorted(value.items()))
+    return value
 
 
 def _generalize(graph: fx.Graph) -> None:
@@ -134,8 +163,7 @@ def _generalize(graph: fx.Graph) -> None:
     for node in graph.nodes:
         if not isinstance(node.target, torch._ops.OpOverload):
             continue
-        # A part of a concatenation may lie apart where the concatenation did not.
-        names = {"sym_size": "size", "sym_numel": "numel", "view": "reshape"}
+        names = {"sym_size": "size", "sym_numel": "numel"}
         packet = node.target.overloadpacket
         node.target = getattr(torch.ops.aten, names.get(packet.__name__, packet.__name__))
         kwargs = {k: v for k, v in node.kwargs.items() if k != "pin_memory"}

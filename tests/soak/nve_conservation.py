@@ -3,10 +3,9 @@
     python tests/soak/nve_conservation.py ethanol --picoseconds 20 --replicas 3
 
 Through i-PI and the driver, as every run. Part one: replicas of `--picoseconds` at `--timestep-fs`
-from thermalised starts; no step may be lost, and the drift is stated with its error, which half the
-step makes four times smaller. Part two: the same
-start at 0.5 and 0.25 fs; the fluctuation of velocity Verlet must fall by four if forces are the
-gradient of the energy.
+from thermalised starts; no step may be lost, and the drift is stated with its error. Part two: the
+same start at 0.5 and 0.25 fs; the fluctuation of velocity Verlet must fall by four if forces are
+the gradient of the energy.
 """
 
 import argparse

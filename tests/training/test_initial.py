@@ -134,8 +134,9 @@ def test_what_passed_between_the_networks_beside_the_density_is_forgotten(make_c
 
 
 def test_sizes_that_are_not_given_are_those_of_the_networks_taken(start, make_config, polarizable):
-    there = rebuild_model(polarizable)[0].config
     model, basis = rebuild_model(polarizable)
+    there = model.config
+    assert there.energy_functional != EnergyFunctionalConfig()
     sizes = replace(there.density_map, l_two_body=2)
     model.config = replace(there, density_map=sizes)
     found = start().model.config
