@@ -85,6 +85,9 @@ def start_from_density(
     c = np.asarray(coefficients, dtype=np.float64)
     mol = build_molecule(structure, level)
     method = build_method(mol, level, integrator)
+    # PySCF leaves the first Fock matrix out of DIIS, as one of a poor guess; this one is better.
+    # Near the solution a step of DIIS overshoots: the density screens what changes it.
+    method.diis_start_cycle, method.diis_damp = 0, 0.2
     method.grids.build(with_non0tab=True)
     coulomb, repulsion = coulomb_of_density(mol, basis, numbers, positions, c)
     n_components = 1 if integrator._xc_type(level.xc) == "LDA" else 4
