@@ -41,7 +41,8 @@ class DensityStart:
     Parameters
     ----------
     method : pyscf.dft.rks.RKS
-        At the level, with its grid and three-centre integrals made, not yet converged.
+        At the level, with its grid and three-centre integrals made, not yet converged; DIIS from
+        the first cycle on, damped by 0.2.
     density_matrix : (n_basis, n_basis) float64
         Of the lowest eigenvectors, occupied: where an SCF starts.
     harris_energy : float, hartree

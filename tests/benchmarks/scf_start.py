@@ -68,8 +68,8 @@ def main() -> None:
     Console().print(table)
     saved = {}
     for suffix, thresholds in THRESHOLDS.items():
-        cycles = [np.sum(report[f"cycles_{start}{suffix}"]) for start in ("predicted", "default")]
-        saved[f"cycles_saved{suffix}"] = 1.0 - cycles[0] / cycles[1]
+        of = {s: np.sum(report[f"cycles_{s}{suffix}"]) for s in ("predicted", "default")}
+        saved[f"cycles_saved{suffix}"] = 1.0 - of["predicted"] / of["default"]
         percent = 100.0 * saved[f"cycles_saved{suffix}"]
         Console().print(f"cycles saved, thresholds {thresholds}: {percent:.0f} %")
     if args.json is not None:
