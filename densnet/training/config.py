@@ -78,6 +78,10 @@ class LossConfig:
     energy_of_reference : float
         Of the squared error of the energy that the functional gives for the reference's own density
         in place of the predicted one, as ``energy``.
+    force_floor : float or None
+        A frame whose root-mean-square force is F times that of the training set counts
+        (1 + f²)/(F² + f²) times in the terms of energies and forces, f this number: frames near a
+        minimum, whose small forces decide on harmonic modes, more than hot ones. None: all alike.
     """
 
     overlap: float = 0.02
@@ -87,6 +91,11 @@ class LossConfig:
     density_in_joint: float = 1.0
     coefficient_noise: float = 1.0
     energy_of_reference: float = 0.0
+    force_floor: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.force_floor is not None and self.force_floor <= 0.0:
+            raise InputError(f"force_floor must be positive, got {self.force_floor}")
 
 
 @dataclass(frozen=True)
