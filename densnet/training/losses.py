@@ -99,30 +99,30 @@ def energy_loss(
     force_scale: float,
     energy_weight: float,
     forces_weight: float,
-    frame_weights: Tensor | None = None,
+    frame_weights: Tensor | float = 1.0,
 ) -> Tensor:
     """Return the weighted squared errors in units of the root-mean-square force (times a bohr)."""
     energy_term = energy_error(energy, batch, force_scale, frame_weights)
     errors = mean_of_frames(torch.square((forces - batch.forces) / force_scale), batch)
-    return energy_weight * energy_term + forces_weight * weighted_mean(errors, frame_weights)
+    return energy_weight * energy_term + forces_weight * (frame_weights * errors).mean()
 
 
 def energy_error(
-    energy: Tensor, batch: Batch, force_scale: float, frame_weights: Tensor | None = None
+    energy: Tensor, batch: Batch, force_scale: float, frame_weights: Tensor | float = 1.0
 ) -> Tensor:
     """Return the mean squared error of the energy per √atom, in units of the force scale."""
     n_atoms = batch.species.size(0) / batch.n_structures
     errors = torch.square((energy - batch.energy) / force_scale)
-    return weighted_mean(errors, frame_weights) / n_atoms
+    return (frame_weights * errors).mean() / n_atoms
 
 
-def weights_of_frames(batch: Batch, force_scale: float, floor: float | None) -> Tensor | None:
+def weights_of_frames(batch: Batch, force_scale: float, floor: float | None) -> Tensor | float:
     """Return (1 + f²)/(F² + f²) of each frame, F its root-mean-square force in units of the scale.
 
-    None without a floor f: all frames count alike.
+    One without a floor f: all frames count alike.
     """
     if floor is None:
-        return None
+        return 1.0
     squared = mean_of_frames(torch.square(batch.forces / force_scale), batch)
     return (1.0 + floor**2) / (squared + floor**2)
 
@@ -130,11 +130,6 @@ def weights_of_frames(batch: Batch, force_scale: float, floor: float | None) -> 
 def mean_of_frames(values: Tensor, batch: Batch) -> Tensor:
     """Return the means (n_structures,) of what every atom has, (n_atoms, 3)."""
     return values.reshape(batch.n_structures, -1).mean(dim=1)
-
-
-def weighted_mean(values: Tensor, weights: Tensor | None) -> Tensor:
-    """Return the mean over frames, each times its weight."""
-    return values.mean() if weights is None else (weights * values).mean()
 
 
 @dataclass(frozen=True)

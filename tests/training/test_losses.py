@@ -64,7 +64,7 @@ def test_frames_count_by_their_forces(make_config):
     forces *= scale * torch.tensor([[1.0], [0.0], [4.0]]) / forces.square().mean(1).sqrt()[:, None]
     batch = replace(batch, forces=forces.reshape(-1, 3))
     weights = weights_of_frames(batch, scale, floor)
-    assert weights is not None
+    assert isinstance(weights, torch.Tensor)
     np.testing.assert_allclose(weights, [1.0, 17.0, 17.0 / 257.0], rtol=1e-6)
     # Errors of one frame alone: the loss is what it was, times the weight of that frame.
     energy, wrong = batch.energy.clone(), batch.forces.clone()
@@ -80,7 +80,7 @@ def test_every_term_of_a_stage_has_the_weights_of_frames(make_config):
     run = TrainingRun(make_config())
     batch = run.train[0].batch(torch.tensor([2]))
     weights = weights_of_frames(batch, run.force_scale, 0.5)
-    assert weights is not None
+    assert isinstance(weights, torch.Tensor)
     assert abs(float(weights) - 1.0) > 0.01
     plain = LossConfig(coefficient_noise=0.0, energy_of_reference=3.0)
     values = [
