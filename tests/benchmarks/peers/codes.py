@@ -75,7 +75,8 @@ class Code(ABC):
 class DenSNet(Code):
     """DenSNet with the shipped architecture and rates; a unit is 3 density and 2 joint epochs.
 
-    The stages keep the proportions of the shipped training: 300 : 20 : 200.
+    The stages keep the proportions of the shipped training: 300 : 20 : 200. The energy of DFT's own
+    density, a term of the shipped training, is no part of the loss: the other codes have none.
     """
 
     name: str = "densnet"
@@ -87,6 +88,7 @@ class DenSNet(Code):
         content["data"] = [str((task.frames / f"frames-{task.n_train}.h5").resolve())]
         content["output"] = "run"
         content["seed"] = task.seed
+        content["energy_functional"] = {"l_two_body": 2}
         content["validate_every"] = task.validate_every
         content["density"]["epochs"] = 3 * units
         content["energy"]["epochs"] = max(1, round(0.2 * units))
