@@ -19,8 +19,8 @@ from densnet.nn.graph import complete_graph
 from densnet.nn.message import Convolution, EdgeSum
 from densnet.nn.precision import set_precision
 
-# Edges whose functions on the points of the sphere stay in the second cache of a core.
-EDGES_AT_A_TIME = 96
+# Edges whose functions on the points of the sphere are in a core's caches together.
+EDGES_AT_A_TIME = 256
 # The traced sizes must differ from each other and from 1: equal ones would be taken for the same.
 TRACED_ATOMS = 5
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from densnet.nn.angular import SphereGrid, l_of_m, n_harmonics
 from densnet.nn.edges import Edges
 from densnet.nn.linear import HarmonicLinear
-from densnet.nn.message import TwoBody, sum_over_neighbours
+from densnet.nn.message import TwoBody
 
 
 class FieldConvolution(nn.Module):
@@ -66,8 +66,7 @@ class FieldConvolution(nn.Module):
         n_atoms = n_nodes // 3
         by_direction = on_nodes.view(n_points, 3, n_atoms, n_channels)
         messages = by_direction.index_select(2, edges.senders) * on_edges.unsqueeze(1)
-        flat = messages.view(3 * n_points, -1, n_channels)
-        summed = sum_over_neighbours(flat, edges.receivers, n_atoms)
+        summed = torch.zeros_like(by_direction).index_add(2, edges.receivers, messages)
         return self.grid.project(summed.view(n_points, n_nodes, n_channels), 0, self.n_out)
 
 

@@ -53,8 +53,10 @@ class TwoBody(nn.Module):
         ((l_max + 1)², n_nodes, n_channels)
         """
         # The sum is over few radial functions; atoms, not edges, make channels of them.
-        products = harmonics[: self.n_m].unsqueeze(2) * radial
-        summed = sum_over_neighbours(products, receivers, n_nodes)
+        products = torch.bmm(harmonics[: self.n_m].t().unsqueeze(2), radial.unsqueeze(1))
+        shape = [n_nodes, self.n_m, radial.size(1)]
+        total = torch.zeros(shape, dtype=products.dtype, device=products.device)
+        summed = total.index_add(0, receivers, products).transpose(0, 1)
         return torch.bmm(summed, self.weight.index_select(0, self.l_of_m))
 
 
@@ -144,10 +146,3 @@ class EdgeSum(nn.Module):
     def is_compiled(self, polynomials: Tensor) -> bool:
         """Whether the compiled loops can be used."""
         return edge_sum.is_available(polynomials.device, polynomials.size(1) - 1)
-
-
-def sum_over_neighbours(messages: Tensor, receivers: Tensor, n_nodes: int) -> Tensor:
-    """Add messages (k, n_edges, n_channels) to their receivers, (k, n_nodes, n_channels)."""
-    shape = [messages.size(0), n_nodes, messages.size(2)]
-    total = torch.zeros(shape, dtype=messages.dtype, device=messages.device)
-    return total.index_add(1, receivers, messages)
