@@ -11,7 +11,6 @@ from densnet.models.densnet import forget_absent_shells
 OLDER = {
     "ethanol-b3lyp",
     "ethanol-b3lyp-centroids",
-    "resorcinol",
 }
 
 
