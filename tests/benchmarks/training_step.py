@@ -1,7 +1,8 @@
 """A whole training step of every stage: the compiled sum over edges beside PyTorch's operations.
 
 Forward, loss (with forces where the stage has them), backward, clipping, optimiser and average of
-the weights for batches of the shipped ethanol labels, shipped architecture and batch sizes; the two
+the weights for batches of the shipped ethanol labels, with the networks and batch sizes of
+``examples/01_ethanol/train.yaml`` (l = 3 in the functional, which the shipped model lacks); the two
 ways take turns, and each has a model of its own::
 
     compiled  densnet.nn.edge_sum, loops in cpp/convolution
