@@ -74,7 +74,8 @@ class RadialContraction(nn.Module):
 
     def __init__(self, n_radial: int, n_contracted: int, n_species: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(n_radial * n_species**2, n_contracted))
+        self.n_pairs = n_species**2
+        self.weight = nn.Parameter(torch.randn(n_radial * self.n_pairs, n_contracted))
 
     def forward(self, pair_functions: Tensor) -> Tensor:
         """Return (n_edges, n_contracted) from (n_edges, n_species² · n_radial)."""

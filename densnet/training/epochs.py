@@ -3,14 +3,16 @@
 import math
 from collections.abc import Callable, Iterator, Sequence, Sized
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from densnet.errors import NonFiniteError
+from densnet.errors import DataError, NonFiniteError
 from densnet.training.average import WeightAverage
 from densnet.training.config import StageConfig
+from densnet.training.muon import make_optimizers
 from densnet.training.parallel import ProcessGroup
 from densnet.training.progress import AnyErrors, Progress
 
@@ -30,7 +32,7 @@ class FrameSet(Sized, Protocol[BatchT_co]):
 
 
 class Epochs(Generic[BatchT]):
-    """The epochs of one stage, with their optimiser.
+    """The epochs of one stage, with their optimizers.
 
     Parameters
     ----------
@@ -75,8 +77,7 @@ class Epochs(Generic[BatchT]):
         self.average = average
         self.group = group
         self.per_epoch = sum(max(1, len(g) // settings.batch_size) for g in frames)
-        rate = settings.learning_rate
-        self.optimizer = torch.optim.Adam(parameters, lr=rate, betas=(0.9, 0.99))
+        self.optimizers = make_optimizers(module, parameters, settings.learning_rate)
 
     def run(
         self,
@@ -119,6 +120,26 @@ class Epochs(Generic[BatchT]):
             if report is not None and self.group.is_first:
                 report(Progress(self.stage, done, n_epochs, mean, errors))
 
+    def optimizer_state(self) -> list[dict[str, Any]]:
+        """Return what a checkpoint keeps of the optimizers."""
+        return [optimizer.state_dict() for optimizer in self.optimizers]
+
+    def load_optimizer_state(self, states: Any, path: Path) -> None:
+        """Put back what :meth:`optimizer_state` returned.
+
+        Raises
+        ------
+        DataError
+            If the checkpoint at the path is of a version with another optimizer.
+        """
+        if not isinstance(states, list) or len(states) != len(self.optimizers):
+            raise DataError(
+                f"{path} is of an earlier version of densnet, with another optimizer; delete it to "
+                "start this training anew"
+            )
+        for optimizer, state in zip(self.optimizers, states, strict=True):
+            optimizer.load_state_dict(state)
+
     def step(self, number: int, group: int, index: Tensor) -> float:
         """Take one step on some frames of one molecule and return their mean loss.
 
@@ -128,9 +149,10 @@ class Epochs(Generic[BatchT]):
             If the gradient is not finite.
         """
         rate = learning_rate(self.settings, number, self.settings.epochs * self.per_epoch)
-        for entry in self.optimizer.param_groups:
-            entry["lr"] = rate
-        self.optimizer.zero_grad(set_to_none=True)
+        for optimizer in self.optimizers:
+            for entry in optimizer.param_groups:
+                entry["lr"] = rate
+            optimizer.zero_grad(set_to_none=True)
         share = self.group.share(index)
         noise = torch.Generator().manual_seed(hash_of(*self.seeds, number, self.group.rank))
         value = self.loss(self.frames[group].batch(share), noise)
@@ -143,7 +165,8 @@ class Epochs(Generic[BatchT]):
                 f"{number // self.per_epoch + 1}, step {number}; lower its learning_rate, or look "
                 "for broken labels"
             )
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         self.average.update(self.module)
         return float(value.detach())
 

@@ -29,7 +29,7 @@ from densnet.training.progress import AnyErrors, Progress
 
 
 class PartRun(ABC):
-    """One training of a part of a model: its folder, optimizer state and history.
+    """One training of a part of a model: its folder, optimizers' state and history.
 
     Subclasses read the data, then call :meth:`begin`.
 
@@ -81,7 +81,7 @@ class PartRun(ABC):
         frames: Sequence[FrameSet[Any]],
         loss: Callable[[Any], Tensor],
     ) -> None:
-        """Freeze all but the part, and make its optimizer.
+        """Freeze all but the part, and make its optimizers.
 
         Parameters
         ----------
@@ -164,7 +164,7 @@ class PartRun(ABC):
                 "epoch": epoch,
                 "weights": self.part.state_dict(),
                 "average": self.average.state(),
-                "optimizer": self.epochs.optimizer.state_dict(),
+                "optimizer": self.epochs.optimizer_state(),
                 "history": json.dumps(self.history),
             },
         )
@@ -182,7 +182,7 @@ class PartRun(ABC):
             )
         self.part.load_state_dict(saved["weights"])
         self.average.load(saved["average"]["steps"], saved["average"]["weights"])
-        self.epochs.optimizer.load_state_dict(saved["optimizer"])
+        self.epochs.load_optimizer_state(saved["optimizer"], self.checkpoint_path)
         self.history += json.loads(saved["history"])
         self.epoch = int(saved["epoch"])
 

@@ -108,7 +108,7 @@ class TrainingRun:
         self.validation = validation_batches(prepare(self.validation_sets))
         self.stage_data: dict[str, Tensor] = {}
         self.position = (0, 0)
-        self.optimizer_state: dict[str, Any] = {}
+        self.optimizer_state: Any = None
         self.history: list[dict[str, Any]] = []
 
     @property
@@ -208,20 +208,20 @@ class TrainingRun:
             group=self.group,
         )
         if first_epoch > 0:
-            epochs.optimizer.load_state_dict(self.optimizer_state)
+            epochs.load_optimizer_state(self.optimizer_state, self.checkpoint_path)
         with_energy = stage != "density"
         epochs.run(
             first_epoch,
             validate_every=self.config.validate_every,
             validate=lambda: compute_errors(self.model, self.validation, with_energy=with_energy),
-            save=lambda epoch: self._save(number, epoch, epochs.optimizer),
+            save=lambda epoch: self._save(number, epoch, epochs.optimizer_state()),
             history=self.history,
             report=self.report,
         )
         self.position = (number + 1, 0)
         if config.epochs:
             self._save_model(stage)
-            self._save(number + 1, 0, epochs.optimizer)
+            self._save(number + 1, 0, epochs.optimizer_state())
 
     def _begin_stage(self, stage: str) -> None:
         # Each stage starts from the averaged weights of the one before.
@@ -236,7 +236,7 @@ class TrainingRun:
             errors = compute_errors(self.model, self.validation, with_energy=False)
             self.stage_data["density_scale"] = torch.tensor(errors.coulomb**2)
 
-    def _save(self, stage: int, epoch: int, optimizer: torch.optim.Optimizer) -> None:
+    def _save(self, stage: int, epoch: int, optimizer: list[dict[str, Any]]) -> None:
         if not self.group.is_first:
             return
         save_checkpoint(
@@ -247,7 +247,7 @@ class TrainingRun:
                 "epoch": epoch,
                 "weights": self.model.state_dict(),
                 "average": self.average.state(),
-                "optimizer": optimizer.state_dict(),
+                "optimizer": optimizer,
                 "stage_data": self.stage_data,
                 "history": json.dumps(self.history),
             },
