@@ -73,10 +73,10 @@ class Code(ABC):
 
 @dataclass(frozen=True)
 class DenSNet(Code):
-    """DenSNet with the shipped architecture and rates; a unit is 3 density and 2 joint epochs.
+    """DenSNet with the shipped architecture; a unit is 3 density and 2 joint epochs.
 
-    The stages keep the proportions of the shipped training: 300 : 20 : 200. The energy of DFT's own
-    density, a term of the shipped training, is no part of the loss: the other codes have none.
+    The energy of DFT's own density, a term of the shipped training, is no part of the loss: the
+    other codes have none.
     """
 
     name: str = "densnet"
@@ -89,10 +89,11 @@ class DenSNet(Code):
         content["output"] = "run"
         content["seed"] = task.seed
         content["energy_functional"] = {"l_two_body": 2}
+        content["loss"]["force_floor"] = 0.5
         content["validate_every"] = task.validate_every
         content["density"]["epochs"] = 3 * units
         content["energy"]["epochs"] = max(1, round(0.2 * units))
-        content["joint"]["epochs"] = 2 * units
+        content["joint"].update(epochs=2 * units, learning_rate=4e-3)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "train.yaml").write_text(yaml.safe_dump(content))
         return [sys.executable, "-m", "densnet", "train", str(folder / "train.yaml")]
