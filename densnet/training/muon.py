@@ -57,6 +57,8 @@ class Muon(torch.optim.Optimizer):
                 matrices = ahead.view(group["n_matrices"], -1, parameter.size(-1))
                 size = STEP * math.sqrt(max(matrices.shape[1:]))
                 step = orthogonalized(matrices).reshape(parameter.shape)
+                # What nothing depends on has no slope, and is not to be mixed with what has.
+                step = step * (mean != 0.0)
                 parameter.add_(step, alpha=-group["lr"] * size)
 
 

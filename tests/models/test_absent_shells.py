@@ -6,6 +6,7 @@ import torch
 
 from densnet.models.densnet import forget_absent_shells
 from densnet.nn.graph import complete_graph
+from densnet.training.muon import make_optimizers
 from tests.models.conftest import ETHANOL_POSITIONS, make_model
 
 SPECIES = torch.tensor([1, 1, 2, 0, 0, 0, 0, 0, 0])
@@ -52,12 +53,13 @@ def test_training_keeps_their_weights_zero():
     torch.manual_seed(1)
     model = make_model()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    optimizers = make_optimizers(model, list(model.parameters()), 1e-2)
     for _ in range(3):
-        optimizer.zero_grad()
+        model.zero_grad()
         components, energies = components_and_energies(model)
         (energies.square().sum() + components.square().mean()).backward()
-        optimizer.step()
+        for optimizer in optimizers:
+            optimizer.step()
     after = {name: value.clone() for name, value in model.state_dict().items()}
     readout = "density_map.readout.weight"
     assert not torch.equal(before[readout], after[readout])

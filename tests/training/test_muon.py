@@ -81,6 +81,20 @@ def test_rows_and_columns_without_a_gradient_stay_exactly_zero():
     assert torch.equal(orthogonalized(torch.zeros(2, 3, 4)), torch.zeros(2, 3, 4))
 
 
+def test_a_weight_that_never_had_a_gradient_stays_as_it_is():
+    torch.manual_seed(6)
+    weight = torch.nn.Parameter(torch.randn(2, 6, 8))
+    before = weight.detach().clone()
+    optimizer = Muon([(weight, 2)], lr=1e-2)
+    for _ in range(3):
+        weight.grad = torch.randn(2, 6, 8)
+        # No whole row and no whole column.
+        weight.grad[:, :2, :3] = 0.0
+        optimizer.step()
+    same = weight.detach() == before
+    assert same[:, :2, :3].all() and int(same.sum()) == 2 * 2 * 3
+
+
 def test_every_parameter_has_one_optimizer(make_config):
     model = TrainingRun(make_config()).model
     parameters = list(model.parameters())
