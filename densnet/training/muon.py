@@ -34,7 +34,7 @@ class Muon(torch.optim.Optimizer):
     References
     ----------
     Jordan et al., https://kellerjordan.github.io/posts/muon; the factor: Liu et al.,
-    https://arxiv.org/abs/2502.16982; with an equivariant network: Koker, Kotak and Smidt,
+    https://arxiv.org/abs/2502.16982; with another equivariant network: Koker and Smidt,
     https://arxiv.org/abs/2508.16067.
     """
 
