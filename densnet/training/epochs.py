@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from densnet.errors import DataError, NonFiniteError
 from densnet.training.average import WeightAverage
 from densnet.training.config import StageConfig
-from densnet.training.muon import make_optimizers
+from densnet.training.optimizers import make_optimizers
 from densnet.training.parallel import ProcessGroup
 from densnet.training.progress import AnyErrors, Progress
 

@@ -1,12 +1,13 @@
-"""A whole training step of every stage: the compiled sum over edges beside PyTorch's operations.
+"""A whole training step of every stage, beside PyTorch's sum over edges and beside Adam.
 
 Forward, loss (with forces where the stage has them), backward, clipping, optimiser and average of
 the weights for batches of the shipped ethanol labels, with the networks and batch sizes of
-``examples/01_ethanol/train.yaml`` (l = 3 in the functional, which the shipped model lacks); the two
+``examples/01_ethanol/train.yaml`` (l = 3 in the functional, which the shipped model lacks); the
 ways take turns, and each has a model of its own::
 
-    compiled  densnet.nn.edge_sum, loops in cpp/convolution
+    compiled  densnet.nn.edge_sum, loops in cpp/convolution, and Muon for the matrices of weights
     PyTorch   the same sum by PyTorch's operations, as where the loops were not built
+    Adam      the compiled sum, and Adam for all weights
 
     OMP_NUM_THREADS=1 python tests/benchmarks/training_step.py --json times.json
 """
@@ -20,7 +21,9 @@ from pathlib import Path
 from unittest.mock import patch
 
 import torch
+from torch import nn
 
+import densnet.training.epochs as epochs_module
 from densnet.cli.bench_timing import interleaved
 from densnet.cli.output import write_json
 from densnet.configuration import load_yaml
@@ -70,6 +73,13 @@ def by_pytorch(call: Callable[[], None]) -> Callable[[], None]:
     return without
 
 
+def only_adam(
+    _: nn.Module, parameters: list[nn.Parameter], rate: float
+) -> list[torch.optim.Optimizer]:
+    """Return what a training with Adam for all weights would have."""
+    return [torch.optim.Adam(parameters, lr=rate)]
+
+
 def main() -> None:
     """Time and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -88,17 +98,31 @@ def main() -> None:
         for stage in STAGES:
             calls[f"{stage}, compiled"] = step(TrainingRun(config), stage)
             calls[f"{stage}, PyTorch"] = by_pytorch(step(TrainingRun(config), stage))
+            with patch.object(epochs_module, "make_optimizers", only_adam):
+                calls[f"{stage}, Adam"] = step(TrainingRun(config), stage)
         timings = interleaved(calls, args.seconds)
-    print("ethanol, shipped architecture, milliseconds of processor time a step, one thread")
-    print(f"{'stage':10}{'frames':>8}{'compiled':>11}{'PyTorch':>10}{'ratio':>8}")
+    print("ethanol, milliseconds of processor time a step, one thread; ratios to the first")
+    print(
+        f"{'stage':10}{'frames':>8}{'compiled':>11}{'PyTorch':>10}{'ratio':>8}{'Adam':>8}{'ratio':>8}"
+    )
     report = {}
     for stage in STAGES:
         size = getattr(config, stage).batch_size
         one, other = timings[f"{stage}, compiled"], timings[f"{stage}, PyTorch"]
-        ratio = other.cpu_ms / one.cpu_ms
-        print(f"{stage:10}{size:8d}{one.cpu_ms:11.1f}{other.cpu_ms:10.1f}{ratio:8.2f}")
-        row = {"batch_size": size, "compiled": vars(one), "pytorch": vars(other)}
-        report[stage] = {**row, "ratio_of_processor_time": ratio}
+        adam = timings[f"{stage}, Adam"]
+        ratios = other.cpu_ms / one.cpu_ms, adam.cpu_ms / one.cpu_ms
+        print(
+            f"{stage:10}{size:8d}{one.cpu_ms:11.1f}{other.cpu_ms:10.1f}{ratios[0]:8.2f}"
+            f"{adam.cpu_ms:8.1f}{ratios[1]:8.2f}"
+        )
+        report[stage] = {
+            "batch_size": size,
+            "compiled": vars(one),
+            "pytorch": vars(other),
+            "adam": vars(adam),
+            "pytorch_over_compiled": ratios[0],
+            "adam_over_compiled": ratios[1],
+        }
     write_json(args.json, report)
 
 

@@ -6,7 +6,7 @@ import torch
 
 from densnet.models.densnet import forget_absent_shells
 from densnet.nn.graph import complete_graph
-from densnet.training.muon import make_optimizers
+from densnet.training.optimizers import make_optimizers
 from tests.models.conftest import ETHANOL_POSITIONS, make_model
 
 SPECIES = torch.tensor([1, 1, 2, 0, 0, 0, 0, 0, 0])

@@ -1,4 +1,4 @@
-"""The optimizer of the matrices: equal steps along all directions, none where there is no slope."""
+"""The optimizers: for matrices equal steps along all directions, none where there is no slope."""
 
 import pytest
 import torch
@@ -6,7 +6,7 @@ import torch
 from densnet.errors import DataError
 from densnet.nn.radial import RadialContraction
 from densnet.training.checkpoint import load_checkpoint, save_checkpoint
-from densnet.training.muon import Muon, make_optimizers, orthogonalized
+from densnet.training.optimizers import Muon, make_optimizers, orthogonalized
 from densnet.training.run import TrainingRun
 
 
