@@ -14,8 +14,9 @@ Network = Literal["density_map", "energy_functional", "response_map"]
 class StageConfig:
     """One stage: so many epochs, and the course of the learning rate.
 
-    The rate rises linearly over ``warmup_steps`` and then falls as half a cosine to
-    ``final_learning_rate``.
+    The rate η rises linearly over ``warmup_steps`` and then falls as half a cosine to
+    ``final_learning_rate``. Matrices of weights shrink by ``weight_decay`` times η in every step:
+    0.1 helps with one or two hundred frames, and harms with a thousand.
     """
 
     epochs: int
@@ -23,6 +24,7 @@ class StageConfig:
     final_learning_rate: float = 1e-6
     batch_size: int = 16
     warmup_steps: int = 50
+    weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
         if self.epochs < 0 or self.batch_size < 1 or self.warmup_steps < 0:
@@ -34,6 +36,11 @@ class StageConfig:
             raise InputError(
                 "learning rates must satisfy 0 < final_learning_rate <= learning_rate, got "
                 f"{self.final_learning_rate} and {self.learning_rate}"
+            )
+        if not 0.0 <= self.weight_decay * self.learning_rate < 1.0:
+            raise InputError(
+                "weight_decay must satisfy 0 <= weight_decay < 1/learning_rate, got "
+                f"{self.weight_decay} with a learning_rate of {self.learning_rate}"
             )
 
 

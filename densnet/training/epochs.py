@@ -77,7 +77,9 @@ class Epochs(Generic[BatchT]):
         self.average = average
         self.group = group
         self.per_epoch = sum(max(1, len(g) // settings.batch_size) for g in frames)
-        self.optimizers = make_optimizers(module, parameters, settings.learning_rate)
+        self.optimizers = make_optimizers(
+            module, parameters, settings.learning_rate, settings.weight_decay
+        )
 
     def run(
         self,

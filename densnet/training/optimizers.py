@@ -18,7 +18,7 @@ STEP = 0.2
 
 
 class Muon(torch.optim.Optimizer):
-    """W ← W − η·0.2·√max(n_in, n_out)·UVᵀ with the running mean of the gradients USVᵀ.
+    """W ← (1 − ηλ)W − η·0.2·√max(n_in, n_out)·UVᵀ with the running mean of the gradients USVᵀ.
 
     A parameter of three dimensions is a stack of matrices, one for each l; ``torch.optim.Muon``
     takes single ones, and rounds them to bfloat16. The factor makes the steps as large as Adam's,
@@ -30,6 +30,9 @@ class Muon(torch.optim.Optimizer):
     stacks : list of (parameter, int)
         Parameters and how many matrices, one below the other, each of them holds.
     lr : float
+        η.
+    weight_decay : float
+        λ.
 
     References
     ----------
@@ -38,9 +41,11 @@ class Muon(torch.optim.Optimizer):
     https://arxiv.org/abs/2508.16067.
     """
 
-    def __init__(self, stacks: list[tuple[nn.Parameter, int]], lr: float) -> None:
+    def __init__(
+        self, stacks: list[tuple[nn.Parameter, int]], lr: float, weight_decay: float = 0.0
+    ) -> None:
         groups = [{"params": [parameter], "n_matrices": n} for parameter, n in stacks]
-        super().__init__(groups, {"lr": lr})
+        super().__init__(groups, {"lr": lr, "weight_decay": weight_decay})
 
     @torch.no_grad()
     def step(self) -> None:  # type: ignore[override]
@@ -59,6 +64,7 @@ class Muon(torch.optim.Optimizer):
                 step = orthogonalized(matrices).reshape(parameter.shape)
                 # What nothing depends on has no slope, and is not to be mixed with what has.
                 step = step * (mean != 0.0)
+                parameter.mul_(1.0 - group["lr"] * group["weight_decay"])
                 parameter.add_(step, alpha=-group["lr"] * size)
 
 
@@ -79,7 +85,10 @@ def orthogonalized(matrices: Tensor) -> Tensor:
 
 
 def make_optimizers(
-    module: nn.Module, parameters: list[nn.Parameter], rate: float
+    module: nn.Module,
+    parameters: list[nn.Parameter],
+    rate: float,
+    weight_decay: float = 0.0,
 ) -> list[torch.optim.Optimizer]:
     """Return Muon for what mixes channels, or radial functions, and Adam for all else.
 
@@ -90,6 +99,8 @@ def make_optimizers(
     parameters : list of nn.Parameter
         What is trained.
     rate : float
+    weight_decay : float
+        Of the matrices.
     """
     pairs = {
         part.weight: part.n_pairs
@@ -105,7 +116,7 @@ def make_optimizers(
     others = [parameter for parameter in parameters if parameter not in taken]
     optimizers: list[torch.optim.Optimizer] = []
     if stacks:
-        optimizers.append(Muon(stacks, rate))
+        optimizers.append(Muon(stacks, rate, weight_decay))
     if others:
         optimizers.append(torch.optim.Adam(others, lr=rate, betas=(0.9, 0.99)))
     return optimizers

@@ -74,7 +74,7 @@ def by_pytorch(call: Callable[[], None]) -> Callable[[], None]:
 
 
 def only_adam(
-    _: nn.Module, parameters: list[nn.Parameter], rate: float
+    _: nn.Module, parameters: list[nn.Parameter], rate: float, __: float
 ) -> list[torch.optim.Optimizer]:
     """Return what a training with Adam for all weights would have."""
     return [torch.optim.Adam(parameters, lr=rate)]

@@ -24,13 +24,14 @@ def test_singular_values_come_near_one_along_the_same_directions(shape):
     torch.testing.assert_close(result, u @ inside @ vh, atol=1e-12, rtol=0.0)
 
 
-def test_it_steps_as_the_optimizer_of_pytorch_does():
+@pytest.mark.parametrize("decay", [0.0, 0.5])
+def test_it_steps_as_the_optimizer_of_pytorch_does(decay):
     torch.manual_seed(2)
     ours = torch.nn.Parameter(torch.randn(2, 8, 12))
     theirs = [torch.nn.Parameter(matrix.clone()) for matrix in ours.detach()]
-    optimizer = Muon([(ours, 2)], lr=0.1)
+    optimizer = Muon([(ours, 2)], lr=0.1, weight_decay=decay)
     reference = torch.optim.Muon(
-        theirs, lr=0.1, weight_decay=0.0, adjust_lr_fn="match_rms_adamw", momentum=0.95
+        theirs, lr=0.1, weight_decay=decay, adjust_lr_fn="match_rms_adamw", momentum=0.95
     )
     start = ours.detach().clone()
     for _ in range(5):
