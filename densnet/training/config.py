@@ -76,33 +76,24 @@ class LossConfig:
     dipole : float
         Of |Δμ|², in (e·bohr)².
     energy, forces : float
-        Of the squared errors of the energy per √atom and of the force components, both in units of
-        the training set's root-mean-square force (times a bohr).
+        Of the errors of the energy per √atom and of the root-mean-square component of an atom's
+        force, both in units of the training set's root-mean-square force (times a bohr).
     density_in_joint : float
         Of the density's loss in the joint stage, relative to its value when that stage begins.
     coefficient_noise : float
         Noise on the coefficients while the functional learns, in units of the density map's error.
     energy_of_reference : float
-        Of the squared error of the energy that the functional gives for the reference's own density
-        in place of the predicted one, as ``energy``.
-    force_floor : float or None
-        A frame whose root-mean-square force is F times that of the training set counts
-        (1 + f²)/(F² + f²) times in the terms of energies and forces, f this number: frames near a
-        minimum, whose small forces decide on harmonic modes, more than hot ones. None: all alike.
+        Of the error of the energy that the functional gives for the reference's own density in
+        place of the predicted one, as ``energy``.
     """
 
     overlap: float = 0.02
     dipole: float = 0.1
-    energy: float = 10.0
+    energy: float = 0.2
     forces: float = 1.0
     density_in_joint: float = 1.0
     coefficient_noise: float = 1.0
     energy_of_reference: float = 0.0
-    force_floor: float | None = None
-
-    def __post_init__(self) -> None:
-        if self.force_floor is not None and self.force_floor <= 0.0:
-            raise InputError(f"force_floor must be positive, got {self.force_floor}")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,10 @@ from densnet.training.frames import Batch, Structures
 from densnet.training.metric import FusedMetric, StoredMetric
 from densnet.units import AU_DEBYE, HARTREE_BOHR_MEV_ANGSTROM, HARTREE_MEV
 
+# Below these, relative to the root-mean-square force, errors count as their squares do.
+FORCE_CORNER = 3e-3
+ENERGY_CORNER = 1.5e-4
+
 
 @dataclass(frozen=True, eq=False)
 class Density:
@@ -99,37 +103,26 @@ def energy_loss(
     force_scale: float,
     energy_weight: float,
     forces_weight: float,
-    frame_weights: Tensor | float = 1.0,
 ) -> Tensor:
-    """Return the weighted squared errors in units of the root-mean-square force (times a bohr)."""
-    energy_term = energy_error(energy, batch, force_scale, frame_weights)
-    errors = mean_of_frames(torch.square((forces - batch.forces) / force_scale), batch)
-    return energy_weight * energy_term + forces_weight * (frame_weights * errors).mean()
+    """Return the weighted mean errors in units of the root-mean-square force (times a bohr).
 
-
-def energy_error(
-    energy: Tensor, batch: Batch, force_scale: float, frame_weights: Tensor | float = 1.0
-) -> Tensor:
-    """Return the mean squared error of the energy per √atom, in units of the force scale."""
-    n_atoms = batch.species.size(0) / batch.n_structures
-    errors = torch.square((energy - batch.energy) / force_scale)
-    return (frame_weights * errors).mean() / n_atoms
-
-
-def weights_of_frames(batch: Batch, force_scale: float, floor: float | None) -> Tensor | float:
-    """Return (1 + f²)/(F² + f²) of each frame, F its root-mean-square force in units of the scale.
-
-    One without a floor f: all frames count alike.
+    Not their squares, which would let the frames with the largest errors rule.
     """
-    if floor is None:
-        return 1.0
-    squared = mean_of_frames(torch.square(batch.forces / force_scale), batch)
-    return (1.0 + floor**2) / (squared + floor**2)
+    squares = torch.square((forces - batch.forces) / force_scale).mean(dim=1)
+    energy_term = energy_error(energy, batch, force_scale)
+    return energy_weight * energy_term + forces_weight * size(squares, FORCE_CORNER).mean()
 
 
-def mean_of_frames(values: Tensor, batch: Batch) -> Tensor:
-    """Return the means (n_structures,) of what every atom has, (n_atoms, 3)."""
-    return values.reshape(batch.n_structures, -1).mean(dim=1)
+def energy_error(energy: Tensor, batch: Batch, force_scale: float) -> Tensor:
+    """Return the mean error of the energy per √atom, in units of the force scale."""
+    n_atoms = batch.species.size(0) / batch.n_structures
+    squares = torch.square((energy - batch.energy) / force_scale) / n_atoms
+    return size(squares, ENERGY_CORNER).mean()
+
+
+def size(squares: Tensor, corner: float) -> Tensor:
+    """Return the square roots, with the corner at zero rounded off."""
+    return torch.sqrt(squares + corner**2) - corner
 
 
 @dataclass(frozen=True)

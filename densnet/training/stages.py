@@ -16,7 +16,6 @@ from densnet.training.losses import (
     predict_density,
     reference_components,
     sum_of_atoms,
-    weights_of_frames,
 )
 
 STAGES = ("density", "energy", "joint")
@@ -76,7 +75,6 @@ class StageLoss:
         if self.stage == "energy":
             components = components + self._noise(density, batch, noise)
         energy, forces = energies_and_forces(model, batch, density, components, training=True)
-        frame_weights = weights_of_frames(batch, self.force_scale, self.weights.force_floor)
         loss = energy_loss(
             energy,
             forces,
@@ -84,14 +82,11 @@ class StageLoss:
             force_scale=self.force_scale,
             energy_weight=self.weights.energy,
             forces_weight=self.weights.forces,
-            frame_weights=frame_weights,
         )
         if self.weights.energy_of_reference > 0.0:
             reference = reference_components(model, batch, density)
             atomic = model.atomic_energies(reference, density.edges, batch.species, density.one_hot)
-            of_reference = energy_error(
-                sum_of_atoms(atomic, batch), batch, self.force_scale, frame_weights
-            )
+            of_reference = energy_error(sum_of_atoms(atomic, batch), batch, self.force_scale)
             loss = loss + self.weights.energy_of_reference * of_reference
         if self.stage == "joint":
             fitted = density_loss(density_residual(model, batch, density), batch.metric)
@@ -107,8 +102,8 @@ class StageLoss:
         return self.weights.coefficient_noise * size * noise
 
 
-# The density term of the joint stage counts as much as this squared relative force error.
-JOINT_UNIT = 1e-4
+# The density term of the joint stage counts as much as this relative force error.
+JOINT_UNIT = 5e-3
 
 
 @torch.no_grad()

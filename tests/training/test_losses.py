@@ -3,10 +3,8 @@
 from dataclasses import replace
 
 import numpy as np
-import pytest
 import torch
 
-from densnet.errors import InputError
 from densnet.training.config import LossConfig
 from densnet.training.losses import (
     energies_and_forces,
@@ -15,7 +13,6 @@ from densnet.training.losses import (
     predict_density,
     reference_components,
     sum_of_atoms,
-    weights_of_frames,
 )
 from densnet.training.run import TrainingRun
 from densnet.training.stages import StageLoss
@@ -50,48 +47,37 @@ def test_the_energy_of_the_reference_density_is_one_term_of_the_loss(make_config
         run.model, batch, density, density.components, training=False
     )
     scale = run.force_scale
-    own = energy_loss(
-        energy, forces, batch, force_scale=scale, energy_weight=10.0, forces_weight=1.0
-    )
+    weights = {"energy_weight": plain.energy, "forces_weight": plain.forces}
+    own = energy_loss(energy, forces, batch, force_scale=scale, **weights)
     np.testing.assert_allclose(values[0].item(), own.item(), rtol=1e-4)
 
 
-def test_frames_count_by_their_forces(make_config):
+def test_errors_count_by_their_size_not_by_their_squares(make_config):
     run = TrainingRun(make_config())
     batch = run.train[0].batch(torch.tensor([0, 3, 1]))
-    forces = batch.forces.reshape(3, -1).clone()
-    scale, floor = run.force_scale, 0.25
-    forces *= scale * torch.tensor([[1.0], [0.0], [4.0]]) / forces.square().mean(1).sqrt()[:, None]
-    batch = replace(batch, forces=forces.reshape(-1, 3))
-    weights = weights_of_frames(batch, scale, floor)
-    assert isinstance(weights, torch.Tensor)
-    np.testing.assert_allclose(weights, [1.0, 17.0, 17.0 / 257.0], rtol=1e-6)
-    # Errors of one frame alone: the loss is what it was, times the weight of that frame.
-    energy, wrong = batch.energy.clone(), batch.forces.clone()
-    energy[2] += 0.01
-    wrong[-2] += 0.01
-    errors = {"force_scale": scale, "energy_weight": 10.0, "forces_weight": 1.0}
-    plain = energy_loss(energy, wrong, batch, **errors)
-    weighted = energy_loss(energy, wrong, batch, **errors, frame_weights=weights)
-    np.testing.assert_allclose(weighted, plain * weights[2])
+    scale = run.force_scale
+    settings = {"force_scale": scale, "energy_weight": 2.0, "forces_weight": 3.0}
+    n_atoms = len(batch.forces) // 3
+    # The least error here is a hundred times the corner at zero.
+    for factor in (1.0, 40.0):
+        energy, wrong = batch.energy.clone(), batch.forces.clone()
+        energy[2] += factor * 0.3 * scale
+        wrong[-2] += factor * scale * torch.tensor([0.3, 0.4, 0.0])
+        of_energy = 0.3 / np.sqrt(n_atoms) / 3
+        of_forces = 0.5 / np.sqrt(3.0) / (3 * n_atoms)
+        expected = factor * (2.0 * of_energy + 3.0 * of_forces)
+        loss = energy_loss(energy, wrong, batch, **settings).item()
+        np.testing.assert_allclose(loss, expected, rtol=0.02)
 
 
-def test_every_term_of_a_stage_has_the_weights_of_frames(make_config):
+def test_the_loss_has_a_slope_where_the_error_is_zero(make_config):
     run = TrainingRun(make_config())
-    batch = run.train[0].batch(torch.tensor([2]))
-    weights = weights_of_frames(batch, run.force_scale, 0.5)
-    assert isinstance(weights, torch.Tensor)
-    assert abs(float(weights) - 1.0) > 0.01
-    plain = LossConfig(coefficient_noise=0.0, energy_of_reference=3.0)
-    values = [
-        StageLoss("energy", replace(plain, force_floor=floor), run.force_scale)(
-            run.model, batch, torch.Generator()
-        ).item()
-        for floor in (None, 0.5)
-    ]
-    np.testing.assert_allclose(values[1], values[0] * float(weights), rtol=1e-5)
-
-
-def test_a_floor_that_is_not_positive_is_refused():
-    with pytest.raises(InputError, match="force_floor must be positive"):
-        LossConfig(force_floor=0.0)
+    batch = run.train[0].batch(torch.tensor([0, 3]))
+    energy = batch.energy.clone().requires_grad_()
+    forces = batch.forces.clone().requires_grad_()
+    loss = energy_loss(
+        energy, forces, batch, force_scale=run.force_scale, energy_weight=2.0, forces_weight=1.0
+    )
+    assert loss.item() == 0.0
+    for slope in torch.autograd.grad(loss, [energy, forces]):
+        assert torch.equal(slope, torch.zeros_like(slope))
