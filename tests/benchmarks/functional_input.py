@@ -42,14 +42,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("models", nargs="+", help="names of shipped models, or bundles")
     parser.add_argument("--data", type=Path, required=True, help="HDF5 file of labelled frames")
-    parser.add_argument("--temperature", type=float, default=300.0, help="of the test frames")
+    parser.add_argument("--tag", default="test", help="of the frames (default: test)")
+    parser.add_argument("--temperature", type=float, default=300.0, help="of the frames")
     parser.add_argument("--json", type=Path, help="write the numbers here")
     args = parser.parse_args()
     torch.set_num_threads(1)
     frames = FrameFile.read(
         args.data,
         require=("energy", "coefficients"),
-        select={"tag": "test", "temperature": args.temperature},
+        select={"tag": args.tag, "temperature": args.temperature},
     )
     table = Table(title=f"error of the energy, {len(frames)} frames at {args.temperature:g} K, meV")
     for column in ("model", *COLUMNS.values(), "scatter of the last two"):
