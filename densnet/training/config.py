@@ -16,7 +16,7 @@ class StageConfig:
 
     The rate η rises linearly over ``warmup_steps`` and then falls as half a cosine to
     ``final_learning_rate``. Matrices of weights shrink by ``weight_decay`` times η in every step:
-    0.1 helps with one or two hundred frames, and harms with a thousand.
+    0.1 helps with a hundred frames or fewer, and harms with a thousand.
     """
 
     epochs: int

@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from densnet.errors import DataError
+from densnet.errors import DataError, InputError
 from densnet.nn.radial import RadialContraction
 from densnet.training.checkpoint import load_checkpoint, save_checkpoint
+from densnet.training.config import StageConfig
 from densnet.training.optimizers import Muon, make_optimizers, orthogonalized
 from densnet.training.run import TrainingRun
 
@@ -43,6 +44,12 @@ def test_it_steps_as_the_optimizer_of_pytorch_does(decay):
     moved, expected = ours.detach() - start, torch.stack([m.detach() for m in theirs]) - start
     # It rounds to bfloat16, eight bits.
     assert torch.linalg.norm(moved - expected) < 0.03 * torch.linalg.norm(expected)
+
+
+@pytest.mark.parametrize("decay", [-0.1, 100.0, float("nan")])
+def test_a_decay_that_would_not_shrink_weights_is_refused(decay):
+    with pytest.raises(InputError, match="0 <= weight_decay < 1/learning_rate"):
+        StageConfig(epochs=1, learning_rate=1e-2, weight_decay=decay)
 
 
 def test_the_size_of_a_step_does_not_depend_on_that_of_the_gradient():
