@@ -110,18 +110,18 @@ def energy_loss(
     """
     squares = torch.square((forces - batch.forces) / force_scale).mean(dim=1)
     energy_term = energy_error(energy, batch, force_scale)
-    return energy_weight * energy_term + forces_weight * size(squares, FORCE_CORNER).mean()
+    return energy_weight * energy_term + forces_weight * pseudo_huber(squares, FORCE_CORNER).mean()
 
 
 def energy_error(energy: Tensor, batch: Batch, force_scale: float) -> Tensor:
     """Return the mean error of the energy per √atom, in units of the force scale."""
     n_atoms = batch.species.size(0) / batch.n_structures
     squares = torch.square((energy - batch.energy) / force_scale) / n_atoms
-    return size(squares, ENERGY_CORNER).mean()
+    return pseudo_huber(squares, ENERGY_CORNER).mean()
 
 
-def size(squares: Tensor, corner: float) -> Tensor:
-    """Return the square roots, with the corner at zero rounded off."""
+def pseudo_huber(squares: Tensor, corner: float) -> Tensor:
+    """Return √(δ² + e²) − δ of squared errors e², the pseudo-Huber loss over δ."""
     return torch.sqrt(squares + corner**2) - corner
 
 

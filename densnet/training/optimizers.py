@@ -45,7 +45,9 @@ class Muon(torch.optim.Optimizer):
         self, stacks: list[tuple[nn.Parameter, int]], lr: float, weight_decay: float = 0.0
     ) -> None:
         groups = [{"params": [parameter], "n_matrices": n} for parameter, n in stacks]
-        super().__init__(groups, {"lr": lr, "weight_decay": weight_decay})
+        super().__init__(groups, {"lr": lr})
+        # Not of the groups: checkpoints from before it was a setting go on.
+        self.weight_decay = weight_decay
 
     @torch.no_grad()
     def step(self) -> None:  # type: ignore[override]
@@ -64,7 +66,7 @@ class Muon(torch.optim.Optimizer):
                 step = orthogonalized(matrices).reshape(parameter.shape)
                 # What nothing depends on has no slope, and is not to be mixed with what has.
                 step = step * (mean != 0.0)
-                parameter.mul_(1.0 - group["lr"] * group["weight_decay"])
+                parameter.mul_(1.0 - group["lr"] * self.weight_decay)
                 parameter.add_(step, alpha=-group["lr"] * size)
 
 

@@ -2,7 +2,7 @@
 
     python tests/benchmarks/functional_input.py ethanol --data examples/01_ethanol/ethanol.h5
 
-The functional of each model evaluates the test frames four times: with the coefficients that the
+The functional of each model evaluates frames four times: with the coefficients that the
 model predicts, with those that the DFT density was fitted by, halfway, and with the predicted ones
 without components of shells that an element does not have. A functional of the density would be
 better with the second. One that has learned together with the density network may read from small
