@@ -2,8 +2,7 @@
 
 Forward, loss (with forces where the stage has them), backward, clipping, optimiser and average of
 the weights for batches of the shipped ethanol labels, with the networks and batch sizes of
-``examples/01_ethanol/train.yaml`` (l = 3 in the functional, which the shipped model lacks); the
-ways take turns, and each has a model of its own::
+``examples/01_ethanol/train.yaml``; the ways take turns, and each has a model of its own::
 
     compiled  densnet.nn.edge_sum, loops in cpp/convolution, and Muon for the matrices of weights
     PyTorch   the same sum by PyTorch's operations, as where the loops were not built
