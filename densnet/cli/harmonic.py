@@ -156,17 +156,12 @@ def analyse(
 ) -> "tuple[Atoms, Derivatives]":
     """Relax and differentiate, with a progress bar; the folder keeps what was done."""
     import ase.io
-    from ase import Atoms
 
     from densnet.calculators.derivatives import differentiate, relax
     from densnet.cli.progress import frame_progress
 
     minimum = None if folder is None else folder / "minimum.xyz"
-    start = atoms.copy()
-    if minimum is not None and minimum.is_file():
-        found = ase.io.read(minimum, index=-1)
-        if isinstance(found, Atoms) and found.numbers.tolist() == atoms.numbers.tolist():
-            start = found
+    start = atoms.copy() if minimum is None else kept_minimum(minimum, atoms)
     start.calc = atoms.calc
     with frame_progress(title) as bar:
         task = bar.add_task("", total=None, note="minimum")
@@ -186,6 +181,30 @@ def analyse(
             ),
         )
     return relaxed, derivatives
+
+
+def kept_minimum(path: Path, atoms: "Atoms") -> "Atoms":
+    """Return what an earlier run relaxed, or a copy of the atoms where there was none."""
+    import ase.io
+    from ase import Atoms
+
+    from densnet.errors import InputError
+    from densnet.spectra.mode_matching import SAME_MINIMUM_BOHR, superposition
+
+    if not path.is_file():
+        return atoms.copy()
+    found = ase.io.read(path, index=-1)
+    assert isinstance(found, Atoms)
+    same = found.numbers.tolist() == atoms.numbers.tolist()
+    if same:
+        ours, theirs = (a.get_positions() / BOHR_ANGSTROM for a in (atoms, found))
+        same = superposition(ours, theirs, masses_of(atoms))[1] <= SAME_MINIMUM_BOHR
+    if not same:
+        raise InputError(
+            f"{path} is of another molecule or conformer, its mirror image or another order of "
+            f"atoms; delete {path.parent} or name another --output"
+        )
+    return found
 
 
 def reference_calculator(model: "Model") -> "KohnShamCalculator":

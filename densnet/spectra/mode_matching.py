@@ -9,8 +9,12 @@ from scipy.spatial.transform import Rotation
 
 from densnet.errors import InputError
 from densnet.spectra.harmonic import HarmonicModes
+from densnet.units import BOHR_ANGSTROM
 
 Array = NDArray[np.float64]
+
+# Minima of two calculations of one conformer lie ten times nearer, those of two conformers beyond.
+SAME_MINIMUM_BOHR = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,16 +58,20 @@ def compare_modes(
     Raises
     ------
     InputError
-        If the numbers of modes differ.
+        If the numbers of modes differ, or the minima are not of one conformer.
     """
     if modes.displacements.shape != reference.displacements.shape:
         raise InputError(
             f"{len(modes.wavenumber_cm1)} modes cannot be compared with "
             f"{len(reference.wavenumber_cm1)}: these are not the same molecule"
         )
-    centred = positions - masses @ positions / masses.sum()
-    target = reference_positions - masses @ reference_positions / masses.sum()
-    turn, _ = Rotation.align_vectors(target, centred, weights=masses)
+    turn, distance = superposition(positions, reference_positions, masses)
+    if distance > SAME_MINIMUM_BOHR:
+        raise InputError(
+            f"the minima lie {distance * BOHR_ANGSTROM:.2f} Å apart (root mean square, weighted by "
+            "mass): other conformers, mirror images or another order of atoms, whose modes cannot "
+            "be paired"
+        )
     turned = modes.displacements @ turn.as_matrix().T
     overlap = np.abs(np.einsum("a,pax,qax->pq", masses, reference.displacements, turned))
     _, order = linear_sum_assignment(-(overlap**2))
@@ -76,6 +84,29 @@ def compare_modes(
         modes.wavenumber_cm1[order] - reference.wavenumber_cm1,
         intensity_error,
     )
+
+
+def superposition(
+    positions: Array, reference_positions: Array, masses: Array
+) -> tuple[Rotation, float]:
+    """Turn a structure onto another one of the same atoms; mirror images stay what they are.
+
+    Parameters
+    ----------
+    positions, reference_positions : (n_atoms, 3) float64, bohr
+    masses : (n_atoms,) float64
+
+    Returns
+    -------
+    Rotation
+        About the centre of mass, of the first.
+    float
+        Root of the mass-weighted mean square distance that is left, bohr.
+    """
+    centred = positions - masses @ positions / masses.sum()
+    target = reference_positions - masses @ reference_positions / masses.sum()
+    turn, root_sum = Rotation.align_vectors(target, centred, weights=masses)
+    return turn, float(root_sum / np.sqrt(masses.sum()))
 
 
 def relative_error(

@@ -1,12 +1,16 @@
 """``densnet harmonic`` on the shipped model."""
 
 import json
+from pathlib import Path
 
+import ase.io
 import numpy as np
 
 from densnet.calculators.ase import DensNetCalculator
 from densnet.cli.main import main
 from tests.polarizable import load_older_model
+
+GAUCHE = Path(__file__).parents[2] / "examples" / "01_ethanol" / "ethanol-gauche.xyz"
 
 
 def test_modes_are_printed_drawn_and_written(tmp_path, capsys):
@@ -52,6 +56,23 @@ def test_without_raman_nobody_is_asked_for_polarizabilities(
     assert found["predicted"]["activity_angstrom4_amu"] is None
     assert found["errors"]["mean_absolute_wavenumber_error_cm1"] < 0.5
     assert "relative_activity_error" not in found["errors"]
+
+
+def test_a_reference_of_the_mirror_image_is_not_taken_up(tmp_path, capsys, monkeypatch):
+    """The reference stands for PySCF: the model itself. It is not reached."""
+    monkeypatch.setattr("densnet.cli.harmonic.reference_calculator", DensNetCalculator)
+    reference = tmp_path / "reference"
+    reference.mkdir()
+    mirrored = ase.io.read(GAUCHE)
+    mirrored.positions[:, 2] *= -1.0
+    ase.io.write(reference / "minimum.xyz", mirrored)
+    arguments = ["harmonic", "ethanol", str(GAUCHE), "--dft", "--no-raman"]
+    assert main([*arguments, "--output", str(tmp_path)]) == 2
+    assert "minimum.xyz is of another" in capsys.readouterr().err
+    for _ in ("made", "taken up"):
+        assert main([*arguments, "--output", str(tmp_path / "new")]) == 0
+        found = json.loads((tmp_path / "new" / "harmonic.json").read_text())
+        assert found["errors"]["mean_absolute_wavenumber_error_cm1"] < 0.5
 
 
 def test_a_geometry_that_is_not_there_is_named(capsys):
