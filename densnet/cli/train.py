@@ -215,11 +215,11 @@ def describe(progress: "Progress") -> str:
             f"  α {errors.polarizability_mae_bohr3:.3f} bohr³"
             f" ({errors.polarizability_mae_percent:.2f} %)"
         )
-    words = f"density {errors.coulomb:.4f}  dipole {errors.dipole_mae_millidebye:.1f} mD"
+    words = f"density {errors.coulomb:.5f}  dipole {errors.dipole_mae_millidebye:.2f} mD"
     if progress.stage != "density":
         words += (
-            f"  energy {errors.energy_mae_mev:.1f} meV"
-            f"  forces {errors.forces_mae_mev_angstrom:.1f} meV/Å"
+            f"  energy {errors.energy_mae_mev:.2f} meV"
+            f"  forces {errors.forces_mae_mev_angstrom:.2f} meV/Å"
         )
     return words
 

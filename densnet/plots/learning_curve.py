@@ -27,6 +27,8 @@ STYLES: Final[dict[str, dict[str, Any]]] = {
     "validation": {"linewidth": 1.5, "marker": "o", "markersize": 2.2},
     "other": {"linewidth": 1.1, "linestyle": "--"},
 }
+# What the name of a stage takes of the width of a panel.
+NAME_WIDTH: Final = 0.14
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,10 +136,15 @@ def _draw_panel(axes: Axes, panel: CurvePanel) -> None:
 
 
 def _mark_stages(axes: Axes, stages: Mapping[str, float], *, named: bool) -> None:
+    low, high = axes.get_xlim()
+    previous, row = -np.inf, 0
     for name, start in stages.items():
+        # Below the name before where there is no room beside it.
+        row = row + 1 if start - previous < NAME_WIDTH * (high - low) else 0
+        previous = start
         axes.axvline(start, color=FAINT, linewidth=0.7, linestyle=(0, (2, 2)))
         if named:
             axes.annotate(
-                name, xy=(start, 1.0), xycoords=("data", "axes fraction"), xytext=(2, -2),
+                name, xy=(start, 1.0), xycoords=("data", "axes fraction"), xytext=(2, -2 - 8 * row),
                 textcoords="offset points", va="top", fontsize=6.5, color=FAINT,
             )  # fmt: skip
