@@ -137,14 +137,20 @@ def _draw_panel(axes: Axes, panel: CurvePanel) -> None:
 
 def _mark_stages(axes: Axes, stages: Mapping[str, float], *, named: bool) -> None:
     low, high = axes.get_xlim()
-    previous, row = -np.inf, 0
-    for name, start in stages.items():
-        # Below the name before where there is no room beside it.
-        row = row + 1 if start - previous < NAME_WIDTH * (high - low) else 0
-        previous = start
+    rows = name_rows(list(stages.values()), NAME_WIDTH * (high - low))
+    for (name, start), row in zip(stages.items(), rows, strict=True):
         axes.axvline(start, color=FAINT, linewidth=0.7, linestyle=(0, (2, 2)))
         if named:
             axes.annotate(
                 name, xy=(start, 1.0), xycoords=("data", "axes fraction"), xytext=(2, -2 - 8 * row),
                 textcoords="offset points", va="top", fontsize=6.5, color=FAINT,
             )  # fmt: skip
+
+
+def name_rows(starts: Sequence[float], width: float) -> list[int]:
+    """Return the line each name stands in: below the one before where that leaves no room."""
+    rows: list[int] = []
+    for k, start in enumerate(starts):
+        crowded = k > 0 and start - starts[k - 1] < width
+        rows.append(rows[-1] + 1 if crowded else 0)
+    return rows

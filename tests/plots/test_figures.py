@@ -19,6 +19,7 @@ from densnet.plots import (
     parity,
     plot_spectrum,
 )
+from densnet.plots.learning_curve import name_rows
 from densnet.plots.spectrum import spread
 
 NU = np.arange(400.0, 4000.0, 5.0)
@@ -124,6 +125,12 @@ def test_learning_curves_with_goal_gap_and_stages_are_drawn(tmp_path: Path) -> N
     panels = [CurvePanel("Forces", "meV/Å", curves, goal=12.0), CurvePanel("Dipole", "mD", curves)]
     path = learning_curve(panels, tmp_path / "a.png", stages={"density": 0, "joint": 30})
     assert count_pixels(path, np.array([0xD5, 0x5E, 0x00]) / 255.0) > 200
+
+
+def test_names_of_short_stages_stand_below_one_another() -> None:
+    assert name_rows([0.0, 200.0, 210.0, 500.0], 70.0) == [0, 0, 1, 0]
+    assert name_rows([0.0, 10.0, 20.0], 70.0) == [0, 1, 2]
+    assert name_rows([], 70.0) == []
 
 
 def test_learning_curve_of_no_epochs_yet_is_drawn(tmp_path: Path) -> None:
