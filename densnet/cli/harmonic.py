@@ -185,26 +185,25 @@ def analyse(
 
 def kept_minimum(path: Path, atoms: "Atoms") -> "Atoms":
     """Return what an earlier run relaxed, or a copy of the atoms where there was none."""
-    import ase.io
-    from ase import Atoms
-
     from densnet.errors import InputError
     from densnet.spectra.mode_matching import SAME_MINIMUM_BOHR, superposition
+    from densnet.structure import read_geometries
 
+    start = atoms.copy()
     if not path.is_file():
-        return atoms.copy()
-    found = ase.io.read(path, index=-1)
-    assert isinstance(found, Atoms)
-    same = found.numbers.tolist() == atoms.numbers.tolist()
+        return start
+    numbers, found = read_geometries(path)[-1]
+    same = numbers.tolist() == atoms.numbers.tolist()
     if same:
-        ours, theirs = (a.get_positions() / BOHR_ANGSTROM for a in (atoms, found))
-        same = superposition(ours, theirs, masses_of(atoms))[1] <= SAME_MINIMUM_BOHR
+        ours = atoms.get_positions() / BOHR_ANGSTROM
+        same = superposition(ours, found, masses_of(atoms))[1] <= SAME_MINIMUM_BOHR
     if not same:
         raise InputError(
             f"{path} is of another molecule or conformer, its mirror image or another order of "
             f"atoms; delete {path.parent} or name another --output"
         )
-    return found
+    start.set_positions(found * BOHR_ANGSTROM)
+    return start
 
 
 def reference_calculator(model: "Model") -> "KohnShamCalculator":

@@ -59,7 +59,7 @@ def test_without_raman_nobody_is_asked_for_polarizabilities(
 
 
 def test_a_reference_of_the_mirror_image_is_not_taken_up(tmp_path, capsys, monkeypatch):
-    """The reference stands for PySCF: the model itself. It is not reached."""
+    """The model itself stands for PySCF."""
     monkeypatch.setattr("densnet.cli.harmonic.reference_calculator", DensNetCalculator)
     reference = tmp_path / "reference"
     reference.mkdir()
@@ -69,6 +69,9 @@ def test_a_reference_of_the_mirror_image_is_not_taken_up(tmp_path, capsys, monke
     arguments = ["harmonic", "ethanol", str(GAUCHE), "--dft", "--no-raman"]
     assert main([*arguments, "--output", str(tmp_path)]) == 2
     assert "minimum.xyz is of another" in capsys.readouterr().err
+    (reference / "minimum.xyz").write_text("9\n\nC 0.0 0.0")
+    assert main([*arguments, "--output", str(tmp_path)]) == 2
+    assert "minimum.xyz: ASE cannot read it" in capsys.readouterr().err
     for _ in ("made", "taken up"):
         assert main([*arguments, "--output", str(tmp_path / "new")]) == 0
         found = json.loads((tmp_path / "new" / "harmonic.json").read_text())
