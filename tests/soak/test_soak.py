@@ -1,5 +1,6 @@
 """The long trials, shortened: the same programs with small numbers."""
 
+import json
 import os
 import subprocess
 import sys
@@ -44,3 +45,12 @@ def test_drivers_killed_under_tcp_leave_the_trajectory_alone() -> None:
 def test_ring_polymers_have_the_kinetic_energy_of_quantum_mechanics() -> None:
     arguments = ("--ensemble", "trpmd-gle", "--picoseconds", "0.2")
     assert "harmonic estimate" in run("quantum_kinetic_energy.py", *arguments)
+
+
+def test_the_energy_that_verlet_conserves_does_not_drift(tmp_path: Path) -> None:
+    options = ("--replicas", "1", "--picoseconds", "0.5", "--thermalise-picoseconds", "0.2")
+    numbers = tmp_path / "shadow.json"
+    run("shadow_energy.py", "ethanol", *options, "--json", str(numbers))
+    found = json.loads(numbers.read_text())
+    # Some hundred times, when forces are the gradient of the energy; less if the start is cold.
+    assert 20.0 * found["shadow"]["fluctuation"] < found["energy"]["fluctuation"]
