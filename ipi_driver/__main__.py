@@ -190,7 +190,7 @@ def load_members(
     names: Sequence[str], dtype: "Precision", threads: int, path: "EvaluationPath" = "auto"
 ) -> Model:
     """Load and verify a bundle, or several as a committee; torch is imported only now."""
-    from densnet.export.runtime import load_model
+    from densnet.export.loading import load_model
 
     members = [load_model(name, dtype=dtype, threads=threads, path=path) for name in names]
     return Committee(members) if len(members) > 1 else members[0]

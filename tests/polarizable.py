@@ -5,8 +5,9 @@ from pathlib import Path
 import torch
 
 from densnet.export.bundle import Provenance, export_bundle
+from densnet.export.loading import load_model
 from densnet.export.rebuild import rebuild_model
-from densnet.export.runtime import Model, load_model
+from densnet.export.runtime import Model
 from densnet.models import ResponseMapConfig
 from densnet.models.densnet import with_response_map
 

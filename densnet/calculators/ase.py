@@ -9,7 +9,8 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
 from densnet.errors import InputError
-from densnet.export.runtime import Model, Precision, load_model
+from densnet.export.loading import load_model
+from densnet.export.runtime import Model, Precision
 from densnet.structure import check_closest_pair
 from densnet.units import BOHR_ANGSTROM, HARTREE_EV
 

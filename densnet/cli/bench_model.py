@@ -25,7 +25,8 @@ from densnet.cli.bench_molecules import alkane
 from densnet.cli.bench_timing import Timing, interleaved
 from densnet.errors import InputError
 from densnet.export.engine import Engine, StageCost, compiled_engine
-from densnet.export.runtime import EvaluationPath, Model, Precision, load_model
+from densnet.export.loading import load_model
+from densnet.export.runtime import EvaluationPath, Model, Precision
 from densnet.units import BOHR_ANGSTROM
 
 SUMMARY = "a model call: engine against TorchScript, sizes, stages of the engine"

@@ -171,7 +171,7 @@ def labelled_density(path: Path, frame: int | None) -> ExpandedDensity:
 
 def predicted_density(name_or_path: str, geometry: Path | None) -> ExpandedDensity:
     """Return the density a model predicts for a geometry, or for the one it was trained on."""
-    from densnet.export.runtime import load_model
+    from densnet.export.loading import load_model
     from densnet.structure import Structure, read_geometries
 
     given = None if geometry is None else read_geometries(geometry)[-1]

@@ -185,13 +185,13 @@ def check_engine() -> Iterator[Finding]:
 
 def check_bundles() -> Iterator[Finding]:
     """Every shipped model: hashes, probes, and that it can be evaluated."""
-    runtime = importlib.import_module("densnet.export.runtime")
+    loading = importlib.import_module("densnet.export.loading")
     names = bundle_names()
     if not names:
         yield Finding("models", "broken", "no bundle in the package", "reinstall densnet")
     for name in names:
         try:
-            model = runtime.load_model(name)
+            model = loading.load_model(name)
         except DensnetError as error:
             remedy = "reinstall densnet: the shipped file was altered"
             yield Finding(f"model {name}", "broken", str(error), remedy)

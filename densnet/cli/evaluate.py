@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     from densnet.data.store import FrameFile
     from densnet.evaluation.frame_errors import by_temperature, compute_property_errors, predict
     from densnet.evaluation.polarizability_error import compute_polarizability_errors
-    from densnet.export.runtime import load_model
+    from densnet.export.loading import load_model
 
     model = load_model(args.model, dtype=args.dtype)
     model.check_electronic()

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     from densnet.errors import InputError
     from densnet.export.bundle import Provenance, export_bundle
     from densnet.export.contents import DOMAIN, find_bundle, shipped_bundles
-    from densnet.export.runtime import load_model
+    from densnet.export.loading import load_model
     from ipi_driver.domain import FEWEST_FRAMES, fit_domain
 
     shipped = args.model.name in shipped_bundles() and not args.model.exists()

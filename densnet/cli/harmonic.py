@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
 
     from densnet.calculators.ase import DensNetCalculator
     from densnet.errors import InputError
-    from densnet.export.runtime import load_model
+    from densnet.export.loading import load_model
     from densnet.spectra.bands import load_bands
     from densnet.spectra.mode_matching import compare_modes
     from densnet.structure import read_geometries

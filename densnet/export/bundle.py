@@ -18,7 +18,8 @@ import densnet
 from densnet.basis import DensityBasis
 from densnet.errors import InputError
 from densnet.export.contents import BASIS, MODEL, PROBES, WEIGHTS, write_contents
-from densnet.export.runtime import PROBED, RESPONSE_PROBED, Model, Prediction
+from densnet.export.loading import PROBED, RESPONSE_PROBED
+from densnet.export.runtime import Model, Prediction
 from densnet.export.sequence import Deployed
 from densnet.models import DensNet
 from densnet.nn.precision import set_precision

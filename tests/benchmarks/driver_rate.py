@@ -35,7 +35,8 @@ import ipi_driver.pes
 from densnet.cli.bench_model import structures
 from densnet.cli.bench_timing import interleaved
 from densnet.cli.output import add_json_option, write_json
-from densnet.export.runtime import Model, load_model
+from densnet.export.loading import load_model
+from densnet.export.runtime import Model
 from densnet.programs import installed_program
 from tests.benchmarks.ipi_runs import (
     StepTime,

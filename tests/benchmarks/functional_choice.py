@@ -26,7 +26,7 @@ from scipy.optimize import linear_sum_assignment
 from densnet.calculators.kohn_sham import KohnShamCalculator
 from densnet.cli.harmonic import DFT_STEP_BOHR, analyse, masses_of, modes_of
 from densnet.errors import DensnetError
-from densnet.export.runtime import load_model
+from densnet.export.loading import load_model
 from densnet.reference.level import Level
 from densnet.spectra.bands import BandTable, load_bands
 from densnet.spectra.harmonic import HarmonicModes

@@ -18,7 +18,7 @@ from densnet.calculators.ase import DensNetCalculator
 from densnet.calculators.derivatives import relax
 from densnet.calculators.kohn_sham import KohnShamCalculator
 from densnet.cli.progress import frame_progress
-from densnet.export.runtime import load_model
+from densnet.export.loading import load_model
 from densnet.plots.style import BLUE, TWO_COLUMNS, VERMILION, house_style, new_figure, save_figure
 from densnet.reference.level import Level
 from densnet.units import AU_DEBYE, BOHR_ANGSTROM

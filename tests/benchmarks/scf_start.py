@@ -23,7 +23,7 @@ from rich.table import Table
 from densnet.cli.progress import frame_progress
 from densnet.data.store import FrameFile
 from densnet.errors import ConvergenceError
-from densnet.export.runtime import load_model
+from densnet.export.loading import load_model
 from densnet.reference.density_start import start_from_density
 from densnet.reference.level import Level
 from densnet.reference.method import build_method, build_molecule

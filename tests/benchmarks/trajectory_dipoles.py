@@ -20,7 +20,8 @@ from densnet.cli.progress import frame_progress
 from densnet.data.store import FrameFile, Frames
 from densnet.data.writer import FrameWriter
 from densnet.errors import InputError
-from densnet.export.runtime import Model, load_model
+from densnet.export.loading import load_model
+from densnet.export.runtime import Model
 from densnet.plots.style import BLUE, TWO_COLUMNS, VERMILION, house_style, new_figure, save_figure
 from densnet.reference.labelling import process_executor
 from densnet.reference.level import Level

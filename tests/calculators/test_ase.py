@@ -9,7 +9,7 @@ from ase.units import Bohr, Hartree
 
 from densnet.calculators.ase import DensNetCalculator
 from densnet.errors import InputError, UnitsError
-from densnet.export.runtime import load_model
+from densnet.export.loading import load_model
 from densnet.units import AU_DEBYE, BOHR_ANGSTROM, HARTREE_EV
 from tests.polarizable import load_older_model
 

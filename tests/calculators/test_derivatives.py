@@ -11,7 +11,7 @@ from densnet.calculators.ase import DensNetCalculator
 from densnet.calculators.derivatives import differentiate, relax
 from densnet.calculators.kohn_sham import KohnShamCalculator
 from densnet.errors import InputError, SimulationError
-from densnet.export.runtime import load_model
+from densnet.export.loading import load_model
 from densnet.reference.level import Level
 from densnet.spectra.harmonic import HarmonicModes, harmonic_modes
 from densnet.spectra.masses import standard_masses

@@ -92,7 +92,7 @@ def test_the_first_frame_is_taken_by_default(frames: Path, tmp_path: Path) -> No
 
 
 def test_a_model_gives_the_density_it_predicts_for_a_geometry(tmp_path: Path) -> None:
-    from densnet.export.runtime import load_model
+    from densnet.export.loading import load_model
 
     model = load_model("ethanol")
     geometry, output = tmp_path / "turned.xyz", tmp_path / "out.cube"

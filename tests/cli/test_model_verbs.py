@@ -12,8 +12,8 @@ from densnet.cli.main import main
 from densnet.data.store import FrameFile
 from densnet.errors import MissingLabelError
 from densnet.evaluation.density_error import compute_frame_errors
+from densnet.export.loading import load_model
 from densnet.export.rebuild import rebuild_model
-from densnet.export.runtime import load_model
 from densnet.models.io import model_to_dict
 from densnet.training.checkpoint import save_checkpoint
 from densnet.training.run_lock import locked_folder

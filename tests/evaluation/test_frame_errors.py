@@ -14,7 +14,7 @@ from densnet.evaluation.frame_errors import (
     compute_property_errors,
     predict,
 )
-from densnet.export.runtime import load_model
+from densnet.export.loading import load_model
 from densnet.units import AU_DEBYE, BOHR_ANGSTROM, HARTREE_EV
 
 LABELS = Path(__file__).parents[2] / "examples" / "01_ethanol" / "ethanol.h5"

@@ -9,7 +9,7 @@ import pytest
 from densnet.data.store import FrameFile
 from densnet.evaluation.frame_errors import Predictions, predict
 from densnet.evaluation.polarizability_error import compute_polarizability_errors
-from densnet.export.runtime import load_model
+from densnet.export.loading import load_model
 
 LABELS = Path(__file__).parents[2] / "examples" / "01_ethanol" / "ethanol_response.h5"
 

@@ -16,8 +16,8 @@ from densnet.errors import BundleError, InputError, NonFiniteError, UnknownEleme
 from densnet.export import bundle as bundle_module
 from densnet.export.bundle import export_bundle
 from densnet.export.contents import find_bundle, shipped_bundles
+from densnet.export.loading import load_model
 from densnet.export.rebuild import rebuild_model
-from densnet.export.runtime import load_model
 from densnet.units import BOHR_ANGSTROM
 from tests.polarizable import load_older_model, provenance_of
 from tests.tolerances import SINGLE_RELATIVE, SYMMETRY

@@ -13,7 +13,7 @@ from densnet.errors import BundleError, InputError
 from densnet.export import engine as engine_module
 from densnet.export.contents import shipped_bundles
 from densnet.export.engine import OUTPUTS, Engine, EngineUnavailableError, compiled_engine
-from densnet.export.runtime import load_model
+from densnet.export.loading import load_model
 from densnet.models import DensityMapConfig, DensNet, EnergyFunctionalConfig, ModelConfig
 from densnet.nn.graph import complete_graph, neighbour_graph
 from tests.models.conftest import ETHANOL_NUMBERS, ETHANOL_POSITIONS, random_whitening

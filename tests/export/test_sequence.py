@@ -5,7 +5,7 @@ import io
 import pytest
 import torch
 
-from densnet.export.runtime import load_module
+from densnet.export.loading import load_module
 from densnet.export.sequence import EDGES_AT_A_TIME, Deployed
 from densnet.nn.graph import neighbour_graph
 from tests.export.test_engine import assert_equal, in_python, make, species_of

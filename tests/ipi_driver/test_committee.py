@@ -11,8 +11,8 @@ import torch
 
 from densnet.errors import InputError
 from densnet.export.bundle import Provenance, export_bundle
+from densnet.export.loading import load_model
 from densnet.export.rebuild import rebuild_model
-from densnet.export.runtime import load_model
 from ipi_driver.__main__ import load_bundle
 from ipi_driver.checks import Template
 from ipi_driver.committee import Committee

@@ -6,7 +6,7 @@ from ase import Atoms, units
 from ase.md.verlet import VelocityVerlet
 
 from densnet.calculators.ase import DensNetCalculator
-from densnet.export.runtime import load_model
+from densnet.export.loading import load_model
 from densnet.units import BOHR_ANGSTROM
 
 LENGTH_FS = 80.0

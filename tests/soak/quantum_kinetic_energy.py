@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="run directory; a scratch one by default")
     args = parser.parse_args()
     if args.model:
-        from densnet.export.runtime import load_model
+        from densnet.export.loading import load_model
 
         molecule = load_molecule(args.model)
         model: Model = load_model(args.model, dtype="float64")

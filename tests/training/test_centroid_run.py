@@ -13,8 +13,8 @@ from densnet.cli.networks import bundle_sha256
 from densnet.data.store import FrameFile
 from densnet.errors import InputError
 from densnet.export.contents import find_bundle
+from densnet.export.loading import load_model
 from densnet.export.rebuild import rebuild_model
-from densnet.export.runtime import load_model
 from densnet.models.io import model_from_dict
 from densnet.simulate.bundle import load_molecule
 from densnet.simulate.manifest import RunManifest

@@ -16,8 +16,8 @@ from densnet.cli.networks import load_networks
 from densnet.errors import InputError
 from densnet.export.bundle import export_bundle
 from densnet.export.contents import find_bundle
+from densnet.export.loading import load_model
 from densnet.export.rebuild import rebuild_model
-from densnet.export.runtime import load_model
 from densnet.models import DensityMapConfig, EnergyFunctionalConfig, ResponseMapConfig
 from densnet.models.densnet import with_response_map
 from densnet.models.io import model_from_dict, model_to_dict
