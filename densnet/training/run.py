@@ -2,38 +2,42 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from densnet.basis import DensityBasis
-from densnet.data.store import FrameFile, Frames
+from densnet.data.store import Frames
 from densnet.errors import InputError
-from densnet.models import DensityMapConfig, DensNet, EnergyFunctionalConfig, ModelConfig
 from densnet.models.io import model_to_dict
 from densnet.models.response_map import ResponseMap
-from densnet.models.whitening import whitening_from_training
-from densnet.nn.precision import set_precision
 from densnet.training.average import WeightAverage
 from densnet.training.checkpoint import check_same_config, load_checkpoint, save_checkpoint
 from densnet.training.config import ResponseTrainingConfig, StageConfig, TrainingConfig
 from densnet.training.epochs import Epochs, validation_batches
-from densnet.training.frames import TrainingFrames, check_basis, training_frames
+from densnet.training.frames import TrainingFrames, training_frames
 from densnet.training.initial import InitialModel, check_energy_offsets, energy_offsets
 from densnet.training.losses import compute_errors
 from densnet.training.metric import MetricWeights
 from densnet.training.parallel import ProcessGroup
 from densnet.training.progress import Progress
-from densnet.training.response_frames import RESPONSE_COLUMNS, read_response_sets
+from densnet.training.response_frames import RESPONSE_COLUMNS
 from densnet.training.response_run import ResponseRun
+from densnet.training.sets import (
+    REQUIRED_COLUMNS,
+    load_sets,
+    read_all_response_sets,
+    response_training,
+)
 from densnet.training.stages import STAGES, StageLoss, component_errors, trainable
-
-REQUIRED_COLUMNS = ("energy", "forces", "dipole", "coefficients")
+from densnet.training.untrained import (
+    build_model,
+    energies_of_elements,
+    force_scale,
+    sizes_of_networks,
+)
 
 
 class TrainingRun:
@@ -262,130 +266,3 @@ class TrainingRun:
         self.stage_data = {k: v.to(self.device) for k, v in saved["stage_data"].items()}
         self.optimizer_state = saved["optimizer"]
         self.position = (int(saved["stage"]), int(saved["epoch"]))
-
-
-def load_sets(config: TrainingConfig) -> tuple[DensityBasis, list[Frames], list[Frames]]:
-    """Read basis, training and validation frames."""
-    basis = DensityBasis.load(config.basis)
-    train, validation = [], []
-    for path in config.data:
-        frames = FrameFile.read(path, require=REQUIRED_COLUMNS, select={"tag": config.train_tag})
-        if config.n_train is not None:
-            if config.n_train > len(frames):
-                raise InputError(f"n_train is {config.n_train}, {path} has {len(frames)} frames")
-            order = np.random.default_rng(0).permutation(len(frames))[: config.n_train]
-            frames = frames.subset(np.sort(order))
-        train.append(frames)
-        # Before the basis is restricted to the molecule's elements: the file names all of it.
-        check_basis(frames, basis)
-        validation.append(
-            FrameFile.read(path, require=REQUIRED_COLUMNS, select={"tag": config.validation_tag})
-        )
-        if frames.attributes.get("level") != train[0].attributes.get("level"):
-            raise InputError(
-                f"{path} was labelled at {frames.attributes.get('level')}, {train[0].path} at "
-                f"{train[0].attributes.get('level')}: one model learns one level"
-            )
-    return basis, train, validation
-
-
-def response_training(config: TrainingConfig) -> ResponseTrainingConfig | None:
-    """Return the training of the response map that ends this training, if it has one."""
-    if config.response is None:
-        return None
-    stage = replace(config.response, data=config.response.data or config.data)
-    return ResponseTrainingConfig(
-        initial_model=config.output / "joint.ckpt",
-        output=config.output,
-        response=stage,
-        train_tag=config.train_tag,
-        validation_tag=config.validation_tag,
-        ema_decay=config.ema_decay,
-        validate_every=config.validate_every,
-        seed=config.seed,
-    )
-
-
-def read_all_response_sets(
-    config: ResponseTrainingConfig | None, basis: DensityBasis
-) -> list[tuple[str, Frames]]:
-    """Return use and frames of what the response map is trained on; empty without one."""
-    if config is None:
-        return []
-    return [
-        (use, frames)
-        for use, tag in (("train", config.train_tag), ("validation", config.validation_tag))
-        for frames in read_response_sets(config.response.data, basis, tag)
-    ]
-
-
-def force_scale(sets: list[Frames]) -> float:
-    """Return the root-mean-square force component, hartree/bohr."""
-    squares = np.concatenate([np.square(f.forces).reshape(-1) for f in sets])
-    return float(np.sqrt(squares.mean()))
-
-
-def sizes_of_networks(
-    config: TrainingConfig, initial: InitialModel | None
-) -> tuple[DensityMapConfig, EnergyFunctionalConfig]:
-    """Return the sizes asked for, else those of the networks taken, else the default ones."""
-    density_map, energy_functional = config.density_map, config.energy_functional
-    if initial is not None:
-        there = initial.model.config
-        if "density_map" in config.initial_networks:
-            density_map = density_map or there.density_map
-        if "energy_functional" in config.initial_networks:
-            energy_functional = energy_functional or there.energy_functional
-    return density_map or DensityMapConfig(), energy_functional or EnergyFunctionalConfig()
-
-
-def build_model(
-    config: TrainingConfig,
-    sizes: tuple[DensityMapConfig, EnergyFunctionalConfig],
-    basis: DensityBasis,
-    sets: list[Frames],
-) -> DensNet:
-    """Make an untrained model; whitening, energies and scales come from the training frames."""
-    elements = basis.elements
-    density_map, energy_functional = sizes
-    model_config = ModelConfig(
-        elements=elements,
-        cutoff=config.cutoff_bohr,
-        n_radial=config.n_radial,
-        n_contracted=config.n_contracted,
-        density_map=density_map,
-        energy_functional=energy_functional,
-    )
-    whitening = whitening_from_training(
-        basis, elements, [(f.numbers, f.coefficients) for f in sets]
-    )
-    model = DensNet(
-        model_config,
-        whitening,
-        torch.from_numpy(
-            energies_of_elements(elements, sets, np.array([f.energy.mean() for f in sets]))
-        ),
-        force_scale(sets),
-        typical_neighbours(sets, config.cutoff_bohr),
-    )
-    set_precision(model, torch.float32)
-    return model
-
-
-def energies_of_elements(
-    elements: tuple[int, ...], sets: list[Frames], means: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Fit energies of elements, (n_elements,) hartree, to a mean of every set; frames count."""
-    counts = np.array([[np.sum(f.numbers == z) for z in elements] for f in sets], dtype=float)
-    weights = np.sqrt([len(f) for f in sets])
-    return np.linalg.lstsq(weights[:, None] * counts, weights * means, rcond=None)[0]
-
-
-def typical_neighbours(sets: list[Frames], cutoff: float) -> float:
-    """Return the mean number of neighbours over the first frames of every set."""
-    counts = []
-    for frames in sets:
-        r = frames.positions[:50]
-        distance = np.linalg.norm(r[:, :, None] - r[:, None, :], axis=-1)
-        counts.append((distance < cutoff).sum(axis=2).mean() - 1.0)
-    return float(np.mean(counts))
