@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogFormatter
 from numpy.typing import ArrayLike
 
 from densnet.errors import InputError
@@ -67,6 +68,14 @@ class CurvePanel:
     goal: float | None = None
 
 
+class PlainLogFormatter(LogFormatter):
+    """Plain numbers, 2.3 and not 2.3 × 10⁰, at the ticks that a logarithmic axis labels."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        """Return the label of a value, empty where the axis labels none."""
+        return f"{x:g}" if super().__call__(x, pos) else ""
+
+
 def learning_curve(
     panels: Sequence[CurvePanel],
     path: Path | str,
@@ -122,6 +131,8 @@ def _draw_panel(axes: Axes, panel: CurvePanel) -> None:
             x, np.where(y > 0, y, np.nan), color=colour, label=curve.label, **STYLES[curve.kind]
         )
     axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(PlainLogFormatter())
+    axes.yaxis.set_minor_formatter(PlainLogFormatter(minor_thresholds=(1.0, 0.5)))
     light_grid(axes)
     axes.set_title(panel.title)
     axes.set_ylabel(panel.unit)

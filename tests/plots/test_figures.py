@@ -19,8 +19,9 @@ from densnet.plots import (
     parity,
     plot_spectrum,
 )
-from densnet.plots.learning_curve import name_rows
+from densnet.plots.learning_curve import PlainLogFormatter, name_rows
 from densnet.plots.spectrum import spread
+from densnet.plots.style import new_figure
 
 NU = np.arange(400.0, 4000.0, 5.0)
 BLUE_PIXEL = np.array([0x00, 0x72, 0xB2]) / 255.0
@@ -150,3 +151,22 @@ def test_learning_curve_refuses_unequal_lengths(tmp_path: Path) -> None:
 def test_a_picture_of_nothing_is_refused(tmp_path: Path, draw) -> None:
     with pytest.raises(InputError, match="at least one panel"):
         draw([], tmp_path / "a.png")
+
+
+@pytest.mark.parametrize(
+    ("limits", "labelled"), [((1.3e-3, 2.1e-3), {"0.0014", "0.002"}), ((0.5, 50.0), {"1", "10"})]
+)
+def test_ticks_of_a_logarithmic_axis_are_plain_numbers(
+    limits: tuple[float, float], labelled: set[str]
+) -> None:
+    axes = new_figure(4.0, 3.0).subplots()
+    axes.set_yscale("log")
+    axes.set_ylim(*limits)
+    axes.yaxis.set_major_formatter(PlainLogFormatter())
+    axes.yaxis.set_minor_formatter(PlainLogFormatter(minor_thresholds=(1.0, 0.5)))
+    axes.figure.canvas.draw()
+    labels = {t.get_text() for m in (False, True) for t in axes.yaxis.get_ticklabels(minor=m)} - {
+        ""
+    }
+    assert labelled <= labels
+    assert all(limits[0] / 10 <= float(label) <= limits[1] * 10 for label in labels)
