@@ -47,6 +47,12 @@ def shadow_correction(atoms: Atoms, timestep: float, steps: int) -> Iterator[tup
         del rows[0]
 
 
+def drift(time_ns: NDArray[np.float64], values: NDArray[np.float64]) -> dict[str, float]:
+    """Return slope, its error and the scatter about it of one trajectory."""
+    names = ("drift", "drift_error", "fluctuation")
+    return dict(zip(names, fit_drift(time_ns, values), strict=True))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -88,15 +94,8 @@ def main() -> None:
                 if len(rows) % 100 == 0:
                     progress.update(task, completed=replica * steps + len(rows))
             energy, correction = np.array(rows).T * to_mev_atom
-            result = {}
-            for name, values in (("energy", energy), ("shadow", energy + correction)):
-                result[name] = dict(
-                    zip(
-                        ("drift", "drift_error", "fluctuation"),
-                        fit_drift(time_ns, values),
-                        strict=True,
-                    )
-                )
+            series = {"energy": energy, "shadow": energy + correction}
+            result = {name: drift(time_ns, values) for name, values in series.items()}
             results.append(result)
             line = " | ".join(
                 f"{name}: {entry['drift']:+.4f} ± {entry['drift_error']:.4f} meV/atom/ns, "
@@ -111,12 +110,11 @@ def main() -> None:
         means[name] = {
             "drift": float(drifts.mean()),
             "drift_error": float(error),
-            "drift_spread": float(np.sqrt(np.mean(drifts**2))),
             "fluctuation": float(np.mean([result[name]["fluctuation"] for result in results])),
         }
         print(
             f"{name}: drift {means[name]['drift']:+.4f} ± {means[name]['drift_error']:.4f} "
-            f"meV/atom/ns, root mean square {means[name]['drift_spread']:.4f}, fluctuation "
+            f"meV/atom/ns, fluctuation "
             f"{means[name]['fluctuation']:.5f} meV/atom"
         )
     write_json(args.json, {**vars(args), "replica": results, **means})
