@@ -77,3 +77,18 @@ def test_links_to_files_lead_somewhere(document: Path) -> None:
     local = [target for target in targets if "://" not in target]
     missing = [target for target in local if not (document.parent / target).exists()]
     assert not missing
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_to_headings_lead_to_headings(document: Path) -> None:
+    text = document.read_text("utf-8")
+    for place, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", text):
+        target = document.parent / place if place else document
+        assert anchor in anchors(target), f"{document} links to {place}#{anchor}"
+
+
+def anchors(document: Path) -> set[str]:
+    """Return the anchors that a page gives to the headings of a document."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text("utf-8"), re.M)
+    words = [re.sub(r"[^\w\- ]", "", heading.lower()) for heading in headings]
+    return {heading.replace(" ", "-") for heading in words}
