@@ -72,7 +72,7 @@ def label(
     from rich.console import Console
 
     from densnet.cli.progress import frame_progress
-    from densnet.data.rewrite import write_compact_copy
+    from densnet.data.compact import write_compact_copy
     from densnet.data.store import FrameFile
     from densnet.data.summary import count_frames, format_table, summarize
     from densnet.reference.run_label import run_label

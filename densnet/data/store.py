@@ -203,20 +203,25 @@ def load_columns(
             if column.kind == "float":
                 values = values.astype(np.float64)
             columns[name] = values
-    except (KeyError, OSError) as error:
+        attributes = {key: decode_attribute(value) for key, value in file.attrs.items()}
+    except (KeyError, OSError, RuntimeError, ValueError, TypeError) as error:
         raise DataError(f"{path} is corrupted: {error}") from error
     missing = [name for name in REQUIRED if name not in columns and n_frames]
     if missing:
         raise DataError(f"{path} lacks {', '.join(missing)}")
-    attributes = {key: decode_attribute(value) for key, value in file.attrs.items()}
     return numbers, columns, attributes
 
 
 def decode_attribute(value: Any) -> Any:
-    """Attribute as it was given to the writer: JSON objects and lists become structures."""
-    if isinstance(value, str) and value[:1] in ("{", "["):
+    """Attribute as it was given to the writer: what was written as JSON becomes a structure."""
+    if isinstance(value, str) and looks_like_json(value):
         return json.loads(value)
     return value.item() if isinstance(value, np.generic) else value
+
+
+def looks_like_json(text: str) -> bool:
+    """Whether an attribute is read as JSON: an object, a list, quoted text or null."""
+    return text[:1] in ("{", "[", '"') or text == "null"
 
 
 def selection_mask(frames: Frames, select: Mapping[str, object]) -> NDArray[np.bool_]:

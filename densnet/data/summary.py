@@ -1,8 +1,10 @@
 """What a set of frames holds, in numbers a person can check before training on it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from densnet.data.schema import COLUMNS
 from densnet.data.store import Frames
@@ -23,7 +25,7 @@ class ColumnSummary:
 
 @dataclass(frozen=True)
 class GroupCount:
-    """Frames of one tag at one temperature, and from how many trajectories."""
+    """Frames of one tag at one temperature (NaN: unknown), and from how many trajectories."""
 
     tag: str
     temperature_kelvin: float
@@ -56,14 +58,22 @@ def summarize(frames: Frames) -> tuple[ColumnSummary, ...]:
 
 def count_frames(frames: Frames) -> tuple[GroupCount, ...]:
     """Frames and trajectories of every tag and temperature, in that order."""
-    tags, temperatures = frames.tag, frames.temperature
     counts = []
-    for tag in sorted(set(tags.tolist())):
-        for temperature in np.unique(temperatures[tags == tag]):
-            mask = (tags == tag) & (temperatures == temperature)
-            trajectories = set(frames["trajectory"][mask].tolist()) - {-1}
-            counts.append(GroupCount(tag, float(temperature), int(mask.sum()), len(trajectories)))
+    for tag in sorted(set(frames.tag.tolist())):
+        of_tag = frames.subset(frames.tag == tag)
+        for temperature, mask in temperature_groups(of_tag):
+            trajectories = set(of_tag["trajectory"][mask].tolist()) - {-1}
+            counts.append(GroupCount(tag, temperature, int(mask.sum()), len(trajectories)))
     return tuple(counts)
+
+
+def temperature_groups(frames: Frames) -> Iterator[tuple[float, NDArray[np.bool_]]]:
+    """Yield every sampling temperature, ascending, and a mask of its frames; unknown as NaN."""
+    for temperature in np.unique(frames.temperature):
+        if np.isnan(temperature):
+            yield np.nan, np.isnan(frames.temperature)
+        else:
+            yield float(temperature), frames.temperature == temperature
 
 
 def format_table(frames: Frames) -> str:

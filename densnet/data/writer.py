@@ -26,7 +26,7 @@ from densnet.data.schema import (
     Column,
     check_row,
 )
-from densnet.data.store import open_file, read_failures
+from densnet.data.store import looks_like_json, open_file, read_failures
 from densnet.errors import InputError
 
 CHUNK_FRAMES = 16
@@ -76,7 +76,7 @@ class FrameWriter:
                 self._check_existing()
             else:
                 self._create()
-            self.frames, self.failures = self._known()
+            self.frames, self.failures, self.shapes = self._known()
             self.commit()
         except BaseException:
             self.journal.close()
@@ -113,12 +113,20 @@ class FrameWriter:
         ------
         InputError
             If a column is unknown, missing or misshapen, or the frame is in the file already.
+            Nothing is written then.
         """
         row = check_row(values, len(self.numbers))
         identity = int(row["frame"])
         if identity in self.frames:
             raise InputError(f"{self.path}: frame {identity} is already there")
+        for name, value in row.items():
+            if value.shape != self.shapes.get(name, value.shape):
+                raise InputError(
+                    f"{self.path}: {name} of frame {identity} has shape {value.shape}, of the "
+                    f"frames before {self.shapes[name]}; one file holds one molecule in one basis"
+                )
         self.journal.append(row)
+        self.shapes |= {name: value.shape for name, value in row.items()}
         self.frames.add(identity)
         self.failures.pop(identity, None)
         if len(self.journal.records) >= self.commit_every:
@@ -183,11 +191,12 @@ class FrameWriter:
                         "give another output file"
                     )
 
-    def _known(self) -> tuple[set[int], dict[int, str]]:
-        """Frames and failures of the file and of the journal that a crash left behind."""
+    def _known(self) -> tuple[set[int], dict[int, str], dict[str, tuple[int, ...]]]:
+        """Frames, failures and shapes of the file and of the journal that a crash left behind."""
         with open_file(self.path) as file:
             frames = set(file["frame"][:].tolist())
             failures = read_failures(file)
+            shapes = {name: file[name].shape[1:] for name in COLUMNS if name in file}
         for row in self.journal.records:
             identity = int(row["frame"])
             if FAILURE in row:
@@ -195,7 +204,8 @@ class FrameWriter:
             else:
                 frames.add(identity)
                 failures.pop(identity, None)
-        return frames, failures
+                shapes = {name: value.shape for name, value in row.items()} | shapes
+        return frames, failures, shapes
 
 
 def append_rows(file: h5py.File, rows: list[Record], n_atoms: int) -> None:
@@ -270,8 +280,8 @@ def write_failures(file: h5py.File, failures: Mapping[int, str]) -> None:
 
 
 def encode_attribute(value: object) -> str | int | float:
-    """Numbers and text as they are, structures as JSON."""
-    if isinstance(value, (str, int, float)):
+    """Numbers and text as they are, structures as JSON, and text that looks like JSON, too."""
+    if isinstance(value, (int, float)) or (isinstance(value, str) and not looks_like_json(value)):
         return value
     return json.dumps(value, sort_keys=True)
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from densnet.data.store import Frames
+from densnet.data.summary import temperature_groups
 from densnet.export.runtime import Model, Prediction
 from densnet.units import AU_DEBYE, HARTREE_BOHR_MEV_ANGSTROM, HARTREE_MEV
 
@@ -120,6 +121,6 @@ def compute_property_errors(frames: Frames, predictions: Predictions) -> FrameEr
 
 
 def by_temperature(frames: Frames) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-    """Yield a label and the frames of every sampling temperature, ascending."""
-    for temperature in np.unique(frames.temperature):
-        yield f"{temperature:g} K", frames.temperature == temperature
+    """Yield a label and the frames of every sampling temperature, ascending; unknown ones last."""
+    for temperature, mask in temperature_groups(frames):
+        yield "unknown" if np.isnan(temperature) else f"{temperature:g} K", mask

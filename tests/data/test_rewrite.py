@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from densnet.data.journal import Journal
-from densnet.data.rewrite import replace_columns, write_compact_copy
+from densnet.data.rewrite import replace_columns
 from densnet.data.store import FrameFile
 from densnet.errors import InputError
 
@@ -33,22 +33,3 @@ def test_a_file_that_is_being_written_cannot_be_rewritten(water_file: Path) -> N
     with pytest.raises(InputError, match="another process"):
         replace_columns(water_file, np.array([0]), {"coefficients": np.ones((1, 2))}, {})
     journal.close()
-
-
-def test_a_compact_copy_rounds_only_what_may_be_rounded(water_file: Path, tmp_path: Path) -> None:
-    coefficients = np.random.default_rng(1).normal(size=(10, 50))
-    replace_columns(water_file, np.arange(10), {"coefficients": coefficients}, {"basis_name": "b"})
-    small = tmp_path / "small.h5"
-    size = write_compact_copy(water_file, small, ("energy", "forces", "coefficients"))
-    assert size == small.stat().st_size
-    full, copy = FrameFile.read(water_file), FrameFile.read(small)
-    assert np.array_equal(copy.energy, full.energy)
-    assert np.array_equal(copy.positions, full.positions)
-    assert np.array_equal(copy.coefficients, coefficients.astype(np.float32).astype(float))
-    assert "dipole" not in copy.columns
-    assert copy.attributes["basis_name"] == "b"
-    write_compact_copy(water_file, small, ("forces",), only_tag={"forces": "test"})
-    of_test = np.isfinite(FrameFile.read(small).forces).all(axis=(1, 2))
-    assert np.array_equal(of_test, copy.tag == "test")
-    with pytest.raises(InputError, match="has no orbitals to copy"):
-        write_compact_copy(water_file, small, ("orbitals",))

@@ -172,3 +172,24 @@ def test_a_writer_killed_at_any_moment_loses_and_doubles_nothing(tmp_path: Path)
     assert len(set(identities)) == len(identities)
     assert set(range(announced + 1)) <= set(identities) <= set(range(announced + 2))
     assert np.array_equal(frames.positions[:, 0, 0], np.array(identities, dtype=float))
+
+
+def test_a_row_of_another_shape_is_refused_before_it_is_written(tmp_path, row) -> None:
+    path = tmp_path / "f.h5"
+    with FrameWriter(path, WATER, {}) as writer:
+        writer.append(row(0, coefficients=np.zeros(4)))
+        with pytest.raises(InputError, match=r"coefficients of frame 1 has shape \(5,\)"):
+            writer.append(row(1, coefficients=np.zeros(5)))
+    with FrameWriter(path, WATER, {}) as again:
+        with pytest.raises(InputError, match=r"of the frames before \(4,\)"):
+            again.append(row(1, coefficients=np.zeros(5)))
+        again.append(row(1, coefficients=np.ones(4)))
+    assert FrameFile.read(path).coefficients.tolist() == [[0.0] * 4, [1.0] * 4]
+
+
+@pytest.mark.parametrize("text", ["[draft", "{", '"quoted"', "null", "plain"])
+def test_any_text_is_read_back_as_it_was_given(tmp_path, row, text: str) -> None:
+    with FrameWriter(tmp_path / "f.h5", WATER, {"note": text, "nothing": None}) as writer:
+        writer.append(row(0))
+    attributes = FrameFile.read(tmp_path / "f.h5").attributes
+    assert (attributes["note"], attributes["nothing"]) == (text, None)
