@@ -37,6 +37,10 @@ _NULLS = ("", "~", "null", "Null", "NULL")
 _BOOLS = {"true": True, "True": True, "false": False, "False": False}
 
 
+class NameOrPath(str):
+    """A field that is the name of something that comes with the program, or the path of a file."""
+
+
 def load_yaml(path: str | Path, cls: type[T]) -> T:
     """Read a YAML file into a dataclass.
 
@@ -44,11 +48,12 @@ def load_yaml(path: str | Path, cls: type[T]) -> T:
     ----------
     path : str or Path
         The file. Relative paths inside it are taken from its own directory, so that a
-        configuration means the same from wherever it is used.
+        configuration means the same from wherever it is used. A :class:`NameOrPath` is a path if
+        there is such a file there, else a name.
     cls : type
-        A dataclass. Fields may be ``int``, ``float``, ``str``, ``bool``, ``Path``, ``Literal``,
-        ``tuple``, ``dict[str, X]`` or ``dict[int, X]``, other dataclasses, and unions of these
-        such as ``float | None``. A field without a default is required.
+        A dataclass. Fields may be ``int``, ``float``, ``str``, ``bool``, ``Path``, ``NameOrPath``,
+        ``Literal``, ``tuple``, ``dict[str, X]`` or ``dict[int, X]``, other dataclasses, and unions
+        of these such as ``float | None``. A field without a default is required.
 
     Returns
     -------
@@ -233,6 +238,9 @@ class _Reader:
             value = convert(node.value, plain)
         except ValueError:
             raise self.mismatch(node, key, expected) from None
+        if kind is NameOrPath:
+            beside = None if self.directory is None else self.directory / Path(value).expanduser()
+            return NameOrPath(beside if beside is not None and beside.is_file() else value)
         if kind is Path:
             value = Path(value).expanduser()
             return value if self.directory is None else self.directory / value
@@ -272,6 +280,7 @@ _SCALARS: dict[type, tuple[str, Callable[[str, bool], Any]]] = {
     float: ("a finite number", _to_float),
     str: ("a string (put quotes around a number or a word such as true)", _to_str),
     Path: ("a path", _to_str),
+    NameOrPath: ("a name or a path", _to_str),
 }
 
 

@@ -18,7 +18,6 @@ def provenance_of(model: Model) -> Provenance:
         name="copy",
         numbers=model.template_numbers,
         positions=model.template_positions[None],
-        charge=0,
         level={},
         training_sha256="",
         accuracy={},

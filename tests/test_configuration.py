@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from densnet.configuration import load_yaml, parse_yaml
+from densnet.configuration import NameOrPath, load_yaml, parse_yaml
 from densnet.errors import InputError
 
 
@@ -175,3 +175,15 @@ def test_a_type_that_cannot_be_read_is_the_programmers_error() -> None:
 
     with pytest.raises(TypeError, match="cannot read the type"):
         parse_yaml("values: [1]", Wrong)
+
+
+def test_a_name_or_path_is_a_path_where_there_is_a_file(tmp_path: Path) -> None:
+    @dataclass(frozen=True)
+    class Fit:
+        basis: NameOrPath
+
+    file = tmp_path / "fit.yaml"
+    file.write_text("basis: mine.json\n")
+    assert load_yaml(file, Fit) == Fit(NameOrPath("mine.json"))
+    (tmp_path / "mine.json").touch()
+    assert load_yaml(file, Fit) == Fit(NameOrPath(str(tmp_path / "mine.json")))

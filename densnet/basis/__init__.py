@@ -2,7 +2,7 @@
 
 from densnet.basis.density_basis import AtomicPrior, DensityBasis, library_names
 from densnet.basis.layout import Layout
-from densnet.basis.normalization import first_moment, monopole, primitive_norm
+from densnet.basis.normalization import primitive_norm
 from densnet.basis.shell import Shell
 
 __all__ = [
@@ -10,8 +10,6 @@ __all__ = [
     "DensityBasis",
     "Layout",
     "Shell",
-    "first_moment",
     "library_names",
-    "monopole",
     "primitive_norm",
 ]

@@ -183,6 +183,8 @@ class DensityBasis:
         DataError
             If the format version is unknown or an entry is missing.
         """
+        if not isinstance(content, dict):
+            raise DataError(f"a density basis is a JSON object, not a {type(content).__name__}")
         if content.get("format") != FORMAT_VERSION:
             raise DataError(
                 f"density basis format {content.get('format')!r} is unknown; this version of "
@@ -198,7 +200,7 @@ class DensityBasis:
                 for z, p in content["prior"].items()
             }
             return cls(str(content["name"]), shells, prior)
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(f"the density basis is incomplete: {error!r}") from error
 
     def save(self, path: str | Path) -> None:
@@ -225,7 +227,7 @@ class DensityBasis:
             )
         try:
             content = json.loads(source.read_text(encoding="utf-8"))
-        except json.JSONDecodeError as error:
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
             raise DataError(f"{name_or_path}: not a density basis file: {error}") from error
         return cls.from_dict(content)
 

@@ -145,13 +145,12 @@ def labelled_density(path: Path, frame: int | None) -> ExpandedDensity:
     """Return the fitted density of a labelled frame."""
     import numpy as np
 
-    from densnet.basis import DensityBasis
+    from densnet.data.coefficients import basis_of_coefficients
     from densnet.data.store import FrameFile
     from densnet.structure import Structure
 
     frames = FrameFile.read(path, select=None if frame is None else {"frame": frame})
-    basis = DensityBasis.load(str(frames.attributes.get("basis_name")))
-    basis = basis.restricted_to(np.unique(frames.numbers).tolist())
+    basis = basis_of_coefficients(frames).restricted_to(np.unique(frames.numbers).tolist())
     coefficients = frames.coefficients[0]
     expected = basis.n_functions(frames.numbers)
     if coefficients.shape != (expected,) or not np.isfinite(coefficients).all():

@@ -37,7 +37,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", type=Path, required=True, help="folder, or a file ending in .zip"
     )
-    parser.add_argument("--charge", type=int, default=0, help="total charge, e (default 0)")
     parser.add_argument(
         "--accuracy", type=Path, metavar="FILE", help="errors written by densnet evaluate --json"
     )
@@ -52,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from densnet.cli.networks import load_networks
+    from densnet.data.coefficients import check_neutral
     from densnet.data.store import FrameFile
     from densnet.errors import InputError
     from densnet.export.bundle import Provenance, export_bundle
@@ -65,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
         FrameFile.read(path, require=("energy",), select={"tag": "train"}) for path in args.data
     ]
     for frames in sets:
+        check_neutral(frames)
         if not np.array_equal(frames.numbers, sets[0].numbers):
             raise InputError(
                 f"{frames.path} holds another molecule than {sets[0].path}; a bundle has the "
@@ -83,7 +84,6 @@ def run(args: argparse.Namespace) -> int:
         name=args.name,
         numbers=numbers,
         positions=positions[np.argsort(energy)[:TEMPLATE_STARTS]],
-        charge=args.charge,
         level=sets[0].attributes.get("level", {}),
         training_sha256=content.hexdigest(),
         accuracy=accuracy,

@@ -14,6 +14,7 @@ from densnet.data.store import open_file
 from densnet.data.writer import create_column, encode_attribute, replace_file
 from densnet.errors import InputError
 
+
 def replace_columns(
     path: str | Path,
     frames: NDArray[np.int64],

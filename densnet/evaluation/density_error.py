@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from densnet.basis import DensityBasis
+from densnet.data.coefficients import check_basis
 from densnet.data.store import Frames, check_present
 from densnet.density import prior_density_on_points
 from densnet.errors import InputError
@@ -196,7 +197,8 @@ def compute_frame_errors(
     MissingLabelError
         If a frame has no orbitals (compact files keep those of the test frames) or no coefficients.
     InputError
-        If `predicted` has another shape than the fitted coefficients.
+        If `predicted` has another shape than the fitted coefficients, or these belong to another
+        basis.
     """
     # PySCF belongs to labelling; evaluating against an unfitted density is where it is needed too.
     from densnet.reference.grid_density import compute_grid_density
@@ -204,6 +206,7 @@ def compute_frame_errors(
     orbitals, fitted = frames["orbitals"], frames.coefficients
     for name in ("orbitals", "coefficients"):
         check_present(frames, name, "")
+    check_basis(frames, basis)
     c = np.asarray(predicted, dtype=np.float64)
     if c.shape != fitted.shape:
         raise InputError(f"predicted must have shape {fitted.shape}, got {c.shape}")

@@ -45,7 +45,6 @@ class Provenance:
         The molecule, in the atom order of the training set.
     positions : (n_starts, n_atoms, 3) float64, bohr
         Geometries to start the search for the equilibrium from; the lowest minimum is the template.
-    charge : int
     level : mapping
         Of the reference calculations.
     training_sha256 : str
@@ -57,7 +56,6 @@ class Provenance:
     name: str
     numbers: NDArray[np.int64]
     positions: NDArray[np.float64]
-    charge: int
     level: Mapping[str, Any]
     training_sha256: str
     accuracy: Mapping[str, Any]
@@ -75,7 +73,7 @@ def export_bundle(
     Parameters
     ----------
     model : DensNet
-        Converted to float64 in place.
+        Not changed.
     basis : DensityBasis
     provenance : Provenance
     path : Path
@@ -107,7 +105,8 @@ def export_bundle(
         "elements": list(model.config.elements),
         "cutoff": model.config.cutoff,
         "n_neighbours": model.n_neighbours,
-        "charge": provenance.charge,
+        # The density map moves charge between atoms; it makes no ions.
+        "charge": 0,
         "polarizability": model.response_map is not None,
         "centroid_kelvin": model.config.centroid_kelvin,
         "basis": {"name": basis.name, "sha256": basis.sha256},

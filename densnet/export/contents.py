@@ -3,6 +3,7 @@
 import hashlib
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -96,7 +97,7 @@ def read_contents(path: Path) -> tuple[dict[str, Any], dict[str, bytes], str]:
                 everything = {entry: archive.read(entry) for entry in archive.namelist()}
         else:
             everything = {f.name: f.read_bytes() for f in path.iterdir() if f.is_file()}
-    except (zipfile.BadZipFile, OSError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, OSError, EOFError) as error:
         raise BundleError(f"{path} cannot be read: {error}; fetch the bundle again") from error
     text = everything.pop(MANIFEST, None)
     if text is None:
@@ -105,13 +106,15 @@ def read_contents(path: Path) -> tuple[dict[str, Any], dict[str, bytes], str]:
         manifest = json.loads(text)
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise BundleError(f"{path}: {MANIFEST} is not JSON ({error}); fetch it again") from error
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("files", {}), dict):
+        raise BundleError(f"{path}: {MANIFEST} is not that of a bundle; fetch it again")
     if manifest.get("format") != FORMAT_VERSION:
         raise BundleError(
             f"{path} has bundle format {manifest.get('format')!r}; this version of DenSNet reads "
             f"format {FORMAT_VERSION}"
         )
     files = {}
-    for name, expected in manifest["files"].items():
+    for name, expected in manifest.get("files", {}).items():
         if name not in everything:
             raise BundleError(f"{path} lacks {name}, which its manifest lists; fetch it again")
         found = hashlib.sha256(everything[name]).hexdigest()

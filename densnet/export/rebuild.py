@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from densnet.basis import DensityBasis
+from densnet.errors import BundleError
 from densnet.export.contents import MODEL, WEIGHTS, find_bundle, read_contents
 from densnet.models import DensNet
 from densnet.models.io import FORMAT_VERSION, model_from_dict
@@ -29,7 +30,12 @@ def rebuild_model(name_or_path: str | Path) -> tuple[DensNet, DensityBasis]:
     """
     manifest, files, _ = read_contents(find_bundle(name_or_path))
     extra = {"config.json": "", "basis.json": ""}
-    torch.jit.load(io.BytesIO(files[MODEL]), map_location="cpu", _extra_files=extra)
+    try:
+        torch.jit.load(io.BytesIO(files[MODEL]), map_location="cpu", _extra_files=extra)
+    except RuntimeError as error:
+        raise BundleError(
+            f"{name_or_path}: torch {torch.__version__} cannot read {MODEL}: {error}"
+        ) from error
     stored = np.load(io.BytesIO(files[WEIGHTS]), allow_pickle=False)
     return model_from_dict(
         {

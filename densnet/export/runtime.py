@@ -33,7 +33,7 @@ class Prediction:
     coefficients : (n_batch, n_functions)
         Of Δρ in the bundle's density basis.
     charges : (n_batch, n_atoms)
-        Electrons that each atom has gained; they sum to minus the total charge.
+        Electrons that each atom has gained; they sum to zero.
     polarizability : (n_batch, 3, 3), bohr³, or None
         Static, symmetric; None unless it was asked for.
     coefficient_response : (n_batch, 3, n_functions) or None
@@ -163,7 +163,8 @@ class Model:
         NonFiniteError
             If a position is not finite.
         InputError
-            If shapes do not fit, or a polarizability is asked of a model that offers none.
+            If shapes do not fit, there are no atoms or no structures, the cell has no volume, or a
+            polarizability is asked of a model that offers none.
         """
         r, species = self._checked(numbers, positions)
         if polarizability and not self.offers_polarizability:
@@ -230,7 +231,7 @@ class Model:
         r = np.ascontiguousarray(positions, dtype=np.float64)
         if r.ndim == 2:
             r = r[None]
-        if z.ndim != 1 or r.ndim != 3 or r.shape[1:] != (len(z), 3) or len(r) == 0:
+        if z.ndim != 1 or r.ndim != 3 or r.shape[1:] != (len(z), 3) or r.size == 0:
             raise InputError(
                 f"positions must have shape ({len(np.atleast_1d(z))}, 3), or (n_batch, "
                 f"{len(np.atleast_1d(z))}, 3), to match numbers; got {np.shape(positions)}"

@@ -28,6 +28,11 @@ class DensityMapConfig:
     l_two_body: int = 3
     n_transfer: int = 16
 
+    def __post_init__(self) -> None:
+        check_sizes(self.n_channels, self.n_layers, self.l_features, self.l_two_body)
+        if self.n_transfer < 1:
+            raise InputError(f"n_transfer must be at least 1, got {self.n_transfer}")
+
 
 @dataclass(frozen=True)
 class EnergyFunctionalConfig:
@@ -55,6 +60,9 @@ class EnergyFunctionalConfig:
     potential: bool = False
 
     def __post_init__(self) -> None:
+        check_sizes(self.n_channels, self.n_layers, self.l_features, self.l_two_body)
+        if self.n_hidden < 1:
+            raise InputError(f"n_hidden must be at least 1, got {self.n_hidden}")
         if self.potential and self.inputs == "geometry":
             raise InputError("the potential is one of the density: inputs must not be 'geometry'")
 
@@ -128,10 +136,23 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if not self.elements or list(self.elements) != sorted(set(self.elements)):
             raise InputError(f"elements must be ascending and distinct, got {self.elements}")
-        if self.cutoff <= 0.0 or self.n_radial < 1:
+        if self.cutoff <= 0.0 or self.n_radial < 1 or self.n_contracted < 1:
             raise InputError(
-                f"cutoff and n_radial must be positive, got {self.cutoff} and {self.n_radial}"
+                "cutoff, n_radial and n_contracted must be positive, got "
+                f"{self.cutoff}, {self.n_radial} and {self.n_contracted}"
             )
+
+    def check_degrees(self, l_max: int) -> None:
+        """Refuse (InputError) networks that ask for a higher l than the density basis has."""
+        if l_max < 1:
+            raise InputError("the density basis has s shells only; a dipole needs p shells, too")
+        for name in ("density_map", "energy_functional"):
+            asked = getattr(self, name).l_two_body
+            if asked > l_max:
+                raise InputError(
+                    f"{name}.l_two_body is {asked}, but the density basis has shells up to "
+                    f"l = {l_max}; set {name}: {{l_two_body: {l_max}}}"
+                )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, ready for JSON."""
@@ -151,4 +172,16 @@ class ModelConfig:
             energy_functional=EnergyFunctionalConfig(**content["energy_functional"]),
             response_map=None if response_map is None else ResponseMapConfig(**response_map),
             centroid_kelvin=None if centroid_kelvin is None else float(centroid_kelvin),
+        )
+
+
+def check_sizes(n_channels: int, n_layers: int, l_features: int, l_two_body: int) -> None:
+    """Refuse (InputError) sizes of a network that cannot be built."""
+    if n_channels < 1 or n_layers < 1:
+        raise InputError(
+            f"n_channels and n_layers must be at least 1, got {n_channels} and {n_layers}"
+        )
+    if not 0 <= l_features <= l_two_body:
+        raise InputError(
+            f"l_features must lie between 0 and l_two_body, got {l_features} and {l_two_body}"
         )

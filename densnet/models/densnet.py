@@ -44,14 +44,15 @@ class DensNet(nn.Module):
         n_neighbours: float,
     ) -> None:
         super().__init__()
+        l_density = int(whitening.l_of_m.max())
+        config.check_degrees(l_density)
         n_species = len(config.elements)
         self.n_species = n_species
         self.cutoff = config.cutoff
         self.config = config
         self.n_neighbours = n_neighbours
         self.whitening = whitening
-        l_edges = max(int(whitening.l_of_m.max()), config.density_map.l_two_body)
-        self.embedding = EdgeEmbedding(config.cutoff, config.n_radial, n_species, l_edges)
+        self.embedding = EdgeEmbedding(config.cutoff, config.n_radial, n_species, l_density)
         self.density_map = DensityMap(config, whitening, n_neighbours)
         self.energy_functional = EnergyFunctional(config, whitening, n_neighbours)
         forget_absent_shells(self)

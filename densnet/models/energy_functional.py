@@ -34,7 +34,7 @@ class EnergyFunctional(nn.Module):
         sizes = config.energy_functional
         n_species = len(config.elements)
         c = sizes.n_channels
-        l_in = min(sizes.l_two_body, int(whitening.l_of_m.max()))
+        l_in = sizes.l_two_body
         self.irreps_in = o3.Irreps(
             [(whitening.n_shells, ir) for _, ir in o3.Irreps.spherical_harmonics(l_in)]
         )

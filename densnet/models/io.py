@@ -71,6 +71,6 @@ def model_from_dict(content: Mapping[str, Any]) -> tuple[DensNet, DensityBasis]:
         )
         set_precision(model, torch.float32)
         model.load_state_dict(content["weights"])
-    except (KeyError, TypeError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise DataError(f"the saved model is incomplete or altered: {error}") from error
     return model.eval(), basis

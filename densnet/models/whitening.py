@@ -290,12 +290,15 @@ def whitening_from_training(
                 raise InputError(f"no atom with Z = {z} in the training set, but the model has it")
             n = samples.shape[1]
             x = samples @ metric_roots(basis, z, l)[0]
+            # In place of a variance that is zero, of one sample or by symmetry.
+            typical = float(np.square(x).mean()) or 1.0
             if l == 0 and with_mean:
                 mean[s, :n] = x.mean(axis=0)
                 x = x - mean[s, :n]
             variance, vectors = np.linalg.eigh(x.T @ x / len(x))
             order = np.argsort(variance)[::-1]
-            scale = np.sqrt(np.maximum(variance[order], SMALLEST_SCALE**2 * variance.max()))
+            smallest = SMALLEST_SCALE**2 * (variance.max() if variance.max() > 0.0 else typical)
+            scale = np.sqrt(np.maximum(variance[order], smallest))
             axes[l, s, :n, :n] = vectors[:, order] * scale
     return Whitening(basis, elements, mean, axes)
 

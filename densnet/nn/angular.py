@@ -86,12 +86,13 @@ class SphericalHarmonics(nn.Module):
         self.register_buffer("polynomials", solution, persistent=False)
 
     def _monomials(self, unit_vectors: Tensor) -> Tensor:
+        # Not −1 for the first size: of no vectors at all it could be anything.
         n = unit_vectors.size(1)
         lower = torch.ones_like(unit_vectors[:1])
         upper = unit_vectors
         for _ in range(self.l_max - 1):
             lower = upper
-            upper = (upper.unsqueeze(1) * unit_vectors.unsqueeze(0)).view(-1, n)
+            upper = (upper.unsqueeze(1) * unit_vectors.unsqueeze(0)).view(3 * upper.size(0), n)
         return torch.cat([lower, upper], dim=0)
 
     def forward(self, unit_vectors: Tensor) -> Tensor:

@@ -80,7 +80,7 @@ def neighbour_graph(
     Raises
     ------
     InputError
-        If the cell is singular.
+        If the cell is not three finite lattice vectors, or has no volume.
     """
     n_structures, n_atoms, _ = positions.shape
     if cell is None and n_atoms <= COMPLETE_GRAPH_ATOMS:
@@ -110,6 +110,10 @@ def _translations(
     positions: NDArray[np.float64], cutoff: float, cell: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return every lattice translation by which two atoms can come closer than the cutoff."""
+    if cell.shape != (3, 3) or not np.isfinite(cell).all():
+        raise InputError(
+            f"a cell must be three lattice vectors, (3, 3), finite; got {cell.tolist()}"
+        )
     volume = abs(np.linalg.det(cell))
     if volume < 1e-6:
         raise InputError(f"the cell has no volume: {cell.tolist()}; pass None for a molecule")

@@ -68,8 +68,9 @@ def refit(
         charge=int(frames.attributes.get("charge", 0)),
         ridge=ridge,
     )
-    attributes = {"basis_name": basis.name, "basis_sha256": basis.sha256, "basis_ridge": ridge}
-    same_basis = all(frames.attributes.get(key) == value for key, value in attributes.items())
+    identity = {"basis_name": basis.name, "basis_sha256": basis.sha256, "basis_ridge": ridge}
+    same_basis = all(frames.attributes.get(key) == value for key, value in identity.items())
+    attributes = {**identity, "basis": covered.to_dict()}
     with_response = set(RESPONSE_INPUTS) <= set(frames.columns)
     columns = present_columns(frames, covered, same_basis, with_response)
     wanted = np.isnan(columns["coefficients"]).any(axis=1)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from densnet.basis import DensityBasis
+from densnet.configuration import NameOrPath
 from densnet.data.store import FrameFile, Frames
 from densnet.data.writer import FrameWriter
 from densnet.errors import InputError
@@ -36,7 +37,7 @@ class Import:
 class Fit:
     """How densities are fitted: a basis of the library or a file, and a ridge."""
 
-    basis: str
+    basis: NameOrPath
     ridge: float = 0.0
 
 

@@ -26,7 +26,8 @@ from densnet.training.centroid_frames import (
 )
 from densnet.training.config import CentroidTrainingConfig
 from densnet.training.epochs import validation_batches
-from densnet.training.part_run import PartRun, hash_of_weights
+from densnet.training.foundation import hash_of_frames, hash_of_weights
+from densnet.training.part_run import PartRun
 from densnet.training.progress import Progress
 
 STAGE = "centroid"
@@ -91,7 +92,10 @@ class CentroidRun(PartRun):
         self.begin(
             changed,
             changed.energy_functional,
-            hash_of_weights(model),
+            {
+                "initial model": hash_of_weights(model),
+                "data": hash_of_frames((train, validation), COLUMNS),
+            },
             config.centroid,
             [centroid_frames(train, species, cutoff)],
             lambda batch: centroid_loss(changed, batch, force_scale),

@@ -4,6 +4,8 @@ import json
 import os
 import pickle
 import zipfile
+import zlib
+from collections.abc import Mapping
 from dataclasses import MISSING, asdict, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +17,9 @@ from densnet.errors import DataError, InputError
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-# Where files lie may change between a kill and the continuation.
-PLACES = ("output", "data")
+# Where files lie may change between a kill and the continuation; what they hold may not, see
+# :func:`check_same_foundation`.
+PLACES = ("output", "data", "basis", "initial_model", "runs")
 
 
 def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
@@ -38,8 +41,21 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         If the file is truncated or not a checkpoint.
     """
     try:
+        # Torch itself does not compare the checksums.
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise zipfile.BadZipFile(f"{damaged} is damaged")
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile, OSError) as error:
+    except (
+        RuntimeError,
+        EOFError,
+        pickle.UnpicklingError,
+        zipfile.BadZipFile,
+        zlib.error,
+        OSError,
+        ValueError,
+    ) as error:
         raise DataError(
             f"{path} is not a readable checkpoint ({error}); delete it to start this training anew"
         ) from error
@@ -52,25 +68,49 @@ def check_same_config(
     saved: dict[str, Any],
     config: "DataclassInstance",
     path: Path,
-    *,
-    ignored: tuple[str, ...] = PLACES,
 ) -> None:
-    """Refuse to continue a training under another configuration.
+    """Refuse to continue a training under another configuration, wherever its files lie.
 
     A setting that the checkpoint does not know came with a later version; it counts as its default.
 
     Raises
     ------
     InputError
-        If a setting that is not ignored differs.
+        If a setting other than the place of a file differs.
     """
-    now = without(plain(config), ignored)
-    before = without(completed(saved, config), ignored)
+    now = without(plain(config), PLACES)
+    before = without(completed(saved, config), PLACES)
     changed = sorted(name for name in now if now[name] != before.get(name))
     if changed:
         raise InputError(
             f"{path} was written with other settings of {', '.join(changed)}; give another output "
             "folder, or delete the checkpoint"
+        )
+
+
+def check_same_foundation(
+    saved: Mapping[str, str], foundation: Mapping[str, str], path: Path
+) -> None:
+    """Refuse to continue a training on other data, another basis or another initial model.
+
+    Parameters
+    ----------
+    saved, foundation : mapping of str to str
+        What the checkpoint was written with, and what there is now: a hash of each thing. Things
+        that only one of them names are not compared: checkpoints of earlier versions name fewer.
+    path : Path
+        Of the checkpoint.
+
+    Raises
+    ------
+    InputError
+        If a hash differs.
+    """
+    changed = [name for name in foundation if saved.get(name, foundation[name]) != foundation[name]]
+    if changed:
+        raise InputError(
+            f"{path} was written with {' and '.join(f'another {name}' for name in changed)}; give "
+            "another output folder, or delete the checkpoint"
         )
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from densnet.configuration import NameOrPath
 from densnet.errors import InputError
 from densnet.models import DensityMapConfig, EnergyFunctionalConfig, ResponseMapConfig
 
@@ -29,8 +30,8 @@ class StageConfig:
     def __post_init__(self) -> None:
         if self.epochs < 0 or self.batch_size < 1 or self.warmup_steps < 0:
             raise InputError(
-                f"epochs, batch_size and warmup_steps must be positive, got {self.epochs}, "
-                f"{self.batch_size} and {self.warmup_steps}"
+                "epochs and warmup_steps must not be negative, batch_size must be at least 1; got "
+                f"{self.epochs}, {self.warmup_steps} and {self.batch_size}"
             )
         if not 0.0 < self.final_learning_rate <= self.learning_rate:
             raise InputError(
@@ -106,8 +107,8 @@ class TrainingConfig:
         HDF5 files of labelled frames, one a molecule.
     output : Path
         Folder for checkpoints, history and pictures.
-    basis : str
-        Name or path of the density basis; the data must hold coefficients in it.
+    basis : NameOrPath
+        The density basis; the data must hold coefficients in it.
     initial_model : Path or None
         A model that this training starts from in place of random networks: a model.ckpt, or a
         bundle (folder or zip).
@@ -139,7 +140,7 @@ class TrainingConfig:
 
     data: tuple[Path, ...]
     output: Path
-    basis: str
+    basis: NameOrPath
     density: StageConfig
     energy: StageConfig
     joint: StageConfig
@@ -161,6 +162,11 @@ class TrainingConfig:
     seed: int = 1
 
     def __post_init__(self) -> None:
+        check_course(self.ema_decay, self.validate_every)
+        if not self.data:
+            raise InputError("data must name at least one file of labelled frames")
+        if self.n_train is not None and self.n_train < 1:
+            raise InputError(f"n_train must be at least 1, got {self.n_train}")
         taken = self.initial_networks
         if "response_map" in taken and "density_map" not in taken:
             raise InputError(
@@ -204,6 +210,7 @@ class ResponseTrainingConfig:
     seed: int = 1
 
     def __post_init__(self) -> None:
+        check_course(self.ema_decay, self.validate_every)
         if not self.response.data:
             raise InputError("response.data must name at least one file of labelled frames")
 
@@ -225,6 +232,8 @@ class CentroidConfig(StageConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not self.epochs:
+            raise InputError("centroid.epochs must be at least 1: nothing else is trained here")
         if not self.runs:
             raise InputError("centroid.runs must name at least one run directory of densnet md")
         if not 0.0 < self.validation_share < 1.0:
@@ -256,3 +265,14 @@ class CentroidTrainingConfig:
     ema_decay: float = 0.998
     validate_every: int = 1
     seed: int = 1
+
+    def __post_init__(self) -> None:
+        check_course(self.ema_decay, self.validate_every)
+
+
+def check_course(ema_decay: float, validate_every: int) -> None:
+    """Refuse (InputError) an average that is none, and validations that never come."""
+    if not 0.0 <= ema_decay < 1.0:
+        raise InputError(f"ema_decay must satisfy 0 <= ema_decay < 1, got {ema_decay}")
+    if validate_every < 1:
+        raise InputError(f"validate_every must be at least 1, got {validate_every}")

@@ -9,9 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from densnet.basis import DensityBasis, library_names
+from densnet.basis import DensityBasis
 from densnet.data.store import Frames
-from densnet.errors import InputError
 from densnet.nn.graph import COMPLETE_GRAPH_ATOMS, Graph, complete_graph, neighbour_graph
 from densnet.training.metric import (
     FusedMetric,
@@ -122,37 +121,6 @@ def batch_graph(positions: Tensor, cutoff: float) -> Graph:
 def cached_complete_graph(n_atoms: int, n_structures: int, device: str) -> Graph:
     """Return a complete graph, made once for each size."""
     return complete_graph(n_atoms, n_structures).to(device)
-
-
-def check_basis(frames: Frames, basis: DensityBasis) -> None:
-    """Refuse coefficients that were fitted in another basis.
-
-    Parameters
-    ----------
-    frames : Frames
-        They name the basis with all its elements, also those that the molecule does not have.
-    basis : DensityBasis
-        The same, or one of the library restricted to the elements of a model.
-
-    Raises
-    ------
-    InputError
-        If the coefficients belong to another basis.
-    """
-    written = frames.attributes.get("basis_sha256")
-    name = str(frames.attributes.get("basis_name"))
-    if written == basis.sha256:
-        return
-    if name in library_names():
-        whole = DensityBasis.load(name)
-        same = whole.sha256 == written and set(basis.elements) <= set(whole.elements)
-        if same and whole.restricted_to(basis.elements).sha256 == basis.sha256:
-            return
-    raise InputError(
-        f"{frames.path} holds coefficients in basis {name!r} (SHA-256 {str(written)[:12]}…), but "
-        f"the model is to use {basis.name!r} ({basis.sha256[:12]}…); refit them: set fit.basis in "
-        "the label file and run densnet label again"
-    )
 
 
 def training_frames(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from densnet.basis import DensityBasis
+from densnet.density import moment_rows
 from densnet.integrals import coulomb_metric, overlap
 from densnet.integrals.autograd import quadratic_form
 
@@ -112,11 +113,8 @@ class DipoleRows:
     @classmethod
     def of(cls, basis: DensityBasis, numbers: NDArray[np.int64]) -> "DipoleRows":
         """Collect what does not depend on the geometry."""
-        layout = basis.layout(numbers)
-        own = np.zeros((3, layout.n_functions))
-        for axis, m in enumerate((1, -1, 0)):
-            own[axis] = np.where((layout.l == 1) & (layout.m == m), layout.first_moment, 0.0)
-        return cls(own, layout.monopole, layout.atom)
+        moments = moment_rows(basis, numbers, np.zeros((len(numbers), 3)))
+        return cls(moments[1:], moments[0], basis.layout(numbers).atom)
 
     def rows(self, positions: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return D of every frame, (n_frames, 3, n_functions), from (n_frames, n_atoms, 3)."""

@@ -1,9 +1,8 @@
 """Training of one part of a finished model, the rest of which stays as it is; resumable."""
 
-import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,12 @@ from torch import Tensor, nn
 
 from densnet.basis import DensityBasis
 from densnet.data.store import Frames
-from densnet.errors import InputError
 from densnet.models import DensNet
 from densnet.models.io import model_to_dict
 from densnet.training.average import WeightAverage
 from densnet.training.checkpoint import (
-    PLACES,
     check_same_config,
+    check_same_foundation,
     load_checkpoint,
     save_checkpoint,
 )
@@ -76,7 +74,7 @@ class PartRun(ABC):
         self,
         model: DensNet,
         part: nn.Module,
-        foundation: str,
+        foundation: Mapping[str, str],
         settings: StageConfig,
         frames: Sequence[FrameSet[Any]],
         loss: Callable[[Any], Tensor],
@@ -89,8 +87,8 @@ class PartRun(ABC):
             Changed in place by the training.
         part : nn.Module
             The part of it that is trained.
-        foundation : str
-            Hash of what the training builds on, which a continuation must find unchanged.
+        foundation : mapping of str to str
+            Hashes of what the training builds on, which a continuation must find unchanged.
         settings : StageConfig
         frames : sequence of FrameSet
             Training frames, one a molecule.
@@ -160,7 +158,7 @@ class PartRun(ABC):
             self.checkpoint_path,
             {
                 "config": json.dumps(asdict(self.config), default=str, sort_keys=True),
-                "foundation": self.foundation,
+                "foundation": dict(self.foundation),
                 "epoch": epoch,
                 "weights": self.part.state_dict(),
                 "average": self.average.state(),
@@ -171,27 +169,14 @@ class PartRun(ABC):
 
     def _resume(self) -> None:
         saved = load_checkpoint(self.checkpoint_path)
-        # The weights of the initial model are compared, not its name.
-        before = json.loads(saved["config"])
-        ignored = (*PLACES, "initial_model")
-        check_same_config(before, self.config, self.checkpoint_path, ignored=ignored)
-        if saved["foundation"] != self.foundation:
-            raise InputError(
-                f"{self.checkpoint_path} was written on top of another initial model; give another "
-                "output folder, or delete the checkpoint"
-            )
+        check_same_config(json.loads(saved["config"]), self.config, self.checkpoint_path)
+        before = saved["foundation"]
+        # Earlier versions wrote the hash of the initial model alone.
+        before = {"initial model": before} if isinstance(before, str) else before
+        check_same_foundation(before, self.foundation, self.checkpoint_path)
         self.part.load_state_dict(saved["weights"])
         self.average.load(saved["average"]["steps"], saved["average"]["weights"])
         self.epochs.load_optimizer_state(saved["optimizer"], self.checkpoint_path)
-        self.history += json.loads(saved["history"])
+        # In place: the list may be that of a training whose last stage this is.
+        self.history[:] = json.loads(saved["history"])
         self.epoch = int(saved["epoch"])
-
-
-def hash_of_weights(model: DensNet, *, without: str = "") -> str:
-    """Return the SHA-256 of all weights, but those whose names begin with `without`."""
-    digest = hashlib.sha256()
-    for name, value in sorted(model.state_dict().items()):
-        if not without or not name.startswith(without):
-            digest.update(name.encode())
-            digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()

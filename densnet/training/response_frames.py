@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from densnet.basis import DensityBasis
+from densnet.data.coefficients import check_basis, check_neutral
 from densnet.data.store import FrameFile, Frames
 from densnet.errors import InputError
 from densnet.models import DensNet
 from densnet.nn.graph import Graph
-from densnet.training.frames import batch_graph, check_basis
+from densnet.training.frames import batch_graph
 from densnet.training.metric import MetricWeights, loss_metric
 
 RESPONSE_COLUMNS = ("polarizability", "coefficient_response")
@@ -102,12 +103,13 @@ def read_response_sets(paths: Iterable[Path], basis: DensityBasis, tag: str) -> 
     MissingLabelError
         If a frame lacks its response.
     InputError
-        If the responses were fitted in another basis, or of elements that the model does not have.
+        If the responses were fitted in another basis, or are those of an ion.
     """
     sets = []
     for path in paths:
         frames = FrameFile.read(path, require=RESPONSE_COLUMNS, select={"tag": tag})
         check_basis(frames, basis)
+        check_neutral(frames)
         sets.append(frames)
     return sets
 

@@ -7,14 +7,16 @@ import torch
 
 from densnet.basis import DensityBasis
 from densnet.data.store import Frames
+from densnet.errors import InputError
 from densnet.models import DensNet
 from densnet.models.densnet import with_response_map
 from densnet.models.response_map import ResponseMap
 from densnet.models.whitening import Whitening, whitening_from_training
 from densnet.training.config import ResponseTrainingConfig
 from densnet.training.epochs import validation_batches
+from densnet.training.foundation import hash_of_frames, hash_of_weights
 from densnet.training.metric import MetricWeights
-from densnet.training.part_run import PartRun, hash_of_weights
+from densnet.training.part_run import PartRun
 from densnet.training.progress import Progress
 from densnet.training.response_frames import (
     RESPONSE_COLUMNS,
@@ -65,6 +67,8 @@ class ResponseRun(PartRun):
         report: Callable[[Progress], None] | None = None,
     ) -> None:
         super().__init__(STAGE, STAGE_NUMBER, config, basis, device=device, report=report)
+        if initial is None and not config.response.epochs:
+            raise InputError("response.epochs is 0: the response map would stay untrained")
         data = config.response.data
         self.train_sets = read_response_sets(data, basis, config.train_tag)
         self.validation_sets = read_response_sets(data, basis, config.validation_tag)
@@ -94,7 +98,10 @@ class ResponseRun(PartRun):
         self.begin(
             grown,
             head,
-            hash_of_weights(model, without="response_map."),
+            {
+                "initial model": hash_of_weights(model, without="response_map."),
+                "data": hash_of_frames((*self.train_sets, *self.validation_sets), RESPONSE_COLUMNS),
+            },
             config.response,
             prepare(self.train_sets),
             lambda batch: response_loss(grown, batch),

@@ -14,9 +14,15 @@ from densnet.errors import InputError
 from densnet.models.io import model_to_dict
 from densnet.models.response_map import ResponseMap
 from densnet.training.average import WeightAverage
-from densnet.training.checkpoint import check_same_config, load_checkpoint, save_checkpoint
+from densnet.training.checkpoint import (
+    check_same_config,
+    check_same_foundation,
+    load_checkpoint,
+    save_checkpoint,
+)
 from densnet.training.config import ResponseTrainingConfig, StageConfig, TrainingConfig
 from densnet.training.epochs import Epochs, validation_batches
+from densnet.training.foundation import hash_of_frames, hash_of_weights
 from densnet.training.frames import TrainingFrames, training_frames
 from densnet.training.initial import InitialModel, check_energy_offsets, energy_offsets
 from densnet.training.losses import compute_errors
@@ -82,6 +88,12 @@ class TrainingRun:
             for use, frames in self.response_sets:
                 if use == "train":
                     self.group.check_batches("response", config.response, len(frames))
+        self.foundation = {
+            "basis": self.basis.sha256,
+            "data": hash_of_frames((*self.train_sets, *self.validation_sets), REQUIRED_COLUMNS),
+        }
+        if initial is not None:
+            self.foundation["initial model"] = hash_of_weights(initial.model)
         elements = tuple(sorted({int(z) for f in self.train_sets for z in f.numbers}))
         self.basis = self.basis.restricted_to(elements)
         torch.manual_seed(config.seed)
@@ -137,7 +149,9 @@ class TrainingRun:
         for number in range(first_stage, len(STAGES)):
             self._run_stage(number, first_epoch if number == first_stage else 0)
         path = self._save_model("model")
-        if self.response_config is not None:
+        if self.response_config is not None and (
+            self.response_config.response.epochs or self.initial_response_map is not None
+        ):
             path = self._train_response(self.response_config)
         self.group.close()
         return path
@@ -247,6 +261,7 @@ class TrainingRun:
             self.checkpoint_path,
             {
                 "config": json.dumps(asdict(self.config), default=str, sort_keys=True),
+                "foundation": self.foundation,
                 "stage": stage,
                 "epoch": epoch,
                 "weights": self.model.state_dict(),
@@ -260,6 +275,8 @@ class TrainingRun:
     def _resume(self) -> None:
         saved = load_checkpoint(self.checkpoint_path)
         check_same_config(json.loads(saved["config"]), self.config, self.checkpoint_path)
+        # Checkpoints of earlier versions have no foundation.
+        check_same_foundation(saved.get("foundation", {}), self.foundation, self.checkpoint_path)
         self.model.load_state_dict(saved["weights"])
         self.average.load(saved["average"]["steps"], saved["average"]["weights"])
         self.history = json.loads(saved["history"])

@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 
 from densnet.basis import DensityBasis
+from densnet.data.coefficients import check_basis, check_neutral
 from densnet.data.store import FrameFile, Frames
 from densnet.errors import InputError
 from densnet.training.config import ResponseTrainingConfig, TrainingConfig
-from densnet.training.frames import check_basis
 from densnet.training.response_frames import read_response_sets
 
 REQUIRED_COLUMNS = ("energy", "forces", "dipole", "coefficients")
@@ -25,8 +25,8 @@ def load_sets(config: TrainingConfig) -> tuple[DensityBasis, list[Frames], list[
                 raise InputError(f"n_train is {config.n_train}, {path} has {len(frames)} frames")
             order = np.random.default_rng(0).permutation(len(frames))[: config.n_train]
             frames = frames.subset(np.sort(order))
+        check_neutral(frames)
         train.append(frames)
-        # Before the basis is restricted to the molecule's elements: the file names all of it.
         check_basis(frames, basis)
         validation.append(
             FrameFile.read(path, require=REQUIRED_COLUMNS, select={"tag": config.validation_tag})
@@ -36,6 +36,11 @@ def load_sets(config: TrainingConfig) -> tuple[DensityBasis, list[Frames], list[
                 f"{path} was labelled at {frames.attributes.get('level')}, {train[0].path} at "
                 f"{train[0].attributes.get('level')}: one model learns one level"
             )
+    if all(len(frames.numbers) < 2 for frames in train):
+        raise InputError(
+            f"{train[0].path} holds a single atom; training needs frames in which atoms have "
+            "neighbours"
+        )
     return basis, train, validation
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pyscf import gto
 
-from densnet.basis import DensityBasis, Shell, first_moment, monopole
+from densnet.basis import DensityBasis, Shell
 from densnet.basis.density_basis import AtomicPrior
 from densnet.errors import DataError, InputError, UnknownElementError
 
@@ -50,7 +50,7 @@ def test_monopoles_and_first_moments_match_pyscf_integrals():
     molecule = pyscf_molecule(numbers, [[0.0, 0.0, 0.0]])
     # A Gaussian of exponent → 0 and height one turns overlaps into integrals over all space.
     flat = 1e-14
-    height = float(monopole(flat) / (np.pi / flat) ** 1.5)
+    height = Shell(0, (flat,)).monopole() / (np.pi / flat) ** 1.5
     constant = gto.M(atom="ghost-H 0 0 0", basis={"ghost-H": [[0, [flat, 1.0]]]}, verbose=0)
     charges = gto.intor_cross("int1e_ovlp", molecule, constant)[:, 0] / height
     moments = gto.intor_cross("int1e_r", molecule, constant)[:, :, 0] / height
@@ -58,11 +58,6 @@ def test_monopoles_and_first_moments_match_pyscf_integrals():
     for axis, m in enumerate((1, -1, 0)):
         mask = (layout.l == 1) & (layout.m == m)
         np.testing.assert_allclose(layout.first_moment[mask], moments[axis][mask], atol=1e-6)
-
-
-def test_shell_moments_match_the_primitive_formulas():
-    assert Shell(0, (0.37,)).monopole() == pytest.approx(float(monopole(0.37)), rel=1e-13)
-    assert Shell(1, (0.37,)).first_moment() == pytest.approx(float(first_moment(0.37)), rel=1e-13)
 
 
 def test_a_basis_survives_its_file(tmp_path):

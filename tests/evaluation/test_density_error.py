@@ -100,7 +100,11 @@ def frames(basis, tmp_path_factory) -> Frames:
     """Return two labelled frames of water in a file, with orbitals and fitted coefficients."""
     water = water_density()
     path = tmp_path_factory.mktemp("frames") / "water.h5"
-    writer = FrameWriter(path, water.numbers, {"level": {"basis": "aug-cc-pvdz"}})
+    attributes = {
+        "level": {"basis": "aug-cc-pvdz"},
+        "basis": basis.restricted_to(water.numbers).to_dict(),
+    }
+    writer = FrameWriter(path, water.numbers, attributes)
     fitter = DensityFitter(basis, water.numbers, "aug-cc-pvdz")
     for frame in range(2):
         shift = 0.5 * frame

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import io
 import json
 import shutil
 from pathlib import Path
@@ -15,8 +16,8 @@ from densnet.density import compute_moments
 from densnet.errors import BundleError, InputError, NonFiniteError, UnknownElementError
 from densnet.export import bundle as bundle_module
 from densnet.export.bundle import export_bundle
-from densnet.export.contents import find_bundle, shipped_bundles
-from densnet.export.loading import load_model
+from densnet.export.contents import find_bundle, read_contents, shipped_bundles
+from densnet.export.loading import PROBE_TOLERANCE, PROBED, check_probes, load_model
 from densnet.export.rebuild import rebuild_model
 from densnet.units import BOHR_ANGSTROM
 from tests.polarizable import load_older_model, provenance_of
@@ -74,6 +75,68 @@ def test_a_missing_file_and_a_missing_manifest_are_noticed(copy):
     (copy / "manifest.json").write_text("{")
     with pytest.raises(BundleError, match="is not JSON"):
         load_model(copy)
+
+
+@pytest.mark.parametrize("manifest", ["[]", '{"format": 1, "files": []}'])
+def test_a_manifest_of_something_else_is_noticed(copy, manifest):
+    (copy / "manifest.json").write_text(manifest)
+    with pytest.raises(BundleError, match="is not that of a bundle"):
+        load_model(copy)
+
+
+def test_flipped_bits_of_a_zip_are_noticed(path, tmp_path):
+    """Wherever they are: in its directory, in a header, or in what is compressed."""
+    packed = Path(shutil.make_archive(str(tmp_path / "ethanol"), "zip", path))
+    whole = packed.read_bytes()
+    manifest, files, sha256 = read_contents(packed)
+    for place in np.random.default_rng(3).integers(len(whole), size=60).tolist():
+        broken = bytearray(whole)
+        broken[place] ^= 16
+        packed.write_bytes(broken)
+        try:
+            found = read_contents(packed)
+        except BundleError:
+            continue
+        # A date, for instance, means nothing.
+        assert found == (manifest, files, sha256)
+
+
+def test_what_symmetry_makes_zero_is_compared_in_absolute_terms():
+    """Two hydrogens have no dipole: any rounding of it would be infinitely large beside it."""
+    numbers, positions = [1, 1], np.array([[0.0, 0.0, 0.0], [0.6, -1.0, 3.1]])
+    prediction = load_model("resorcinol", dtype="float64").evaluate(numbers, positions)
+    assert np.abs(prediction.dipole).max() < SYMMETRY
+    quantities = {name: getattr(prediction, name) for name in PROBED}
+    buffer = io.BytesIO()
+    np.savez(buffer, numbers=numbers, positions=positions, energy_origin=0.0, **quantities)
+    single = load_model("resorcinol", dtype="float32")
+    check_probes(single, buffer.getvalue(), PROBE_TOLERANCE["float32"], Path("bundle"))
+    quantities["dipole"] = quantities["dipole"] + 1e-4
+    buffer = io.BytesIO()
+    np.savez(buffer, numbers=numbers, positions=positions, energy_origin=0.0, **quantities)
+    with pytest.raises(BundleError, match="stored dipole"):
+        check_probes(single, buffer.getvalue(), PROBE_TOLERANCE["float32"], Path("bundle"))
+
+
+@pytest.mark.parametrize("way", ["engine", "torchscript"])
+def test_atoms_without_neighbours_are_evaluated(tmp_path, way):
+    """By archives written now; those of earlier versions know no graph without edges."""
+    new = tmp_path / "new"
+    export_bundle(*rebuild_model("ethanol"), provenance_of(load_model("ethanol")), new)
+    model = load_model(new, dtype="float64", path=way)
+    alone = model.evaluate([1], np.zeros((1, 3)))
+    assert not alone.forces.any()
+    apart = model.evaluate([1, 1], [[0, 0, 0], [0, 0, 30.0]], np.eye(3) * 100.0)
+    assert apart.energy == pytest.approx(2.0 * alone.energy, abs=SYMMETRY)
+
+
+def test_no_atoms_and_cells_that_are_none_are_refused(ethanol):
+    geometry = ethanol.template_numbers, ethanol.template_positions
+    with pytest.raises(InputError, match="positions must have shape"):
+        ethanol.evaluate([], np.zeros((0, 3)))
+    for cell in ([10.0, 10.0, 10.0], np.full((3, 3), np.nan)):
+        with pytest.raises(InputError, match="three lattice vectors"):
+            ethanol.evaluate(*geometry, cell)
 
 
 def spoil(bundle, name):

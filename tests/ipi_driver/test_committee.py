@@ -133,7 +133,6 @@ def second_member(tmp_path_factory: pytest.TempPathFactory) -> Path:
         name="ethanol",
         numbers=shipped.template_numbers,
         positions=shipped.template_positions[None],
-        charge=shipped.manifest["charge"],
         level=shipped.manifest["level"],
         training_sha256="",
         accuracy={},

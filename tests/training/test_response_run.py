@@ -1,5 +1,6 @@
 """The response map learns on top of frozen networks, changes none, and resumes after a kill."""
 
+import json
 import os
 import signal
 import subprocess
@@ -169,8 +170,21 @@ def test_a_fourth_stage_ends_a_training_of_all_networks(make_config, response_la
     assert all(torch.equal(value, whole[name]) for name, value in before.items())
     assert any(name.startswith("response_map.") for name in whole)
     # Started again, it has nothing left to do.
-    again = load_checkpoint(TrainingRun(config).run())["weights"]
+    second = TrainingRun(config)
+    again = load_checkpoint(second.run())["weights"]
     assert all(torch.equal(value, again[name]) for name, value in whole.items())
+    # As text, for a NaN is not equal to itself.
+    assert json.dumps(second.history) == json.dumps(run.history)
+
+
+def test_no_response_map_is_left_untrained(make_config, make_response_config, response_labels):
+    quick = StageConfig(epochs=1, learning_rate=1e-3, batch_size=4)
+    stage = ResponseConfig(epochs=0, learning_rate=1e-2, data=(response_labels,))
+    config = make_config(density=quick, energy=quick, joint=quick, response=stage)
+    weights = load_checkpoint(TrainingRun(config).run())["weights"]
+    assert not any(name.startswith("response_map.") for name in weights)
+    with pytest.raises(InputError, match="would stay untrained"):
+        ResponseRun(make_response_config(epochs=0), *rebuild_model("ethanol"))
 
 
 def test_missing_responses_are_an_error_before_any_training(make_config, labels, response_labels):

@@ -17,12 +17,13 @@ import yaml
 
 import densnet.training.metric as metric_module
 from densnet.basis import DensityBasis
-from densnet.errors import DataError, InputError, MissingLabelError
+from densnet.data.coefficients import check_basis
+from densnet.errors import DataError, InputError, MissingLabelError, UnknownElementError
 from densnet.integrals import kernel_info
+from densnet.models import DensityMapConfig
 from densnet.models.io import model_from_dict
 from densnet.training.checkpoint import load_checkpoint, save_checkpoint
 from densnet.training.config import StageConfig
-from densnet.training.frames import check_basis
 from densnet.training.losses import density_loss
 from densnet.training.run import TrainingRun
 
@@ -99,6 +100,60 @@ def test_a_resume_under_other_settings_is_refused(make_config):
         TrainingRun(replace(config, seed=2)).run()
 
 
+def test_a_training_goes_on_wherever_its_files_lie_but_not_on_other_ones(
+    make_config, labels, tmp_path
+):
+    config = make_config("foundation")
+    TrainingRun(config).run()
+    moved = tmp_path / "moved.h5"
+    moved.write_bytes(labels.read_bytes())
+    (tmp_path / "basis.json").write_text(json.dumps(DensityBasis.load(config.basis).to_dict()))
+    TrainingRun(replace(config, data=(moved,), basis=str(tmp_path / "basis.json"))).run()
+    with h5py.File(moved, "r+") as file:
+        file["energy"][...] += 1.0
+    with pytest.raises(InputError, match="written with another data; give another output folder"):
+        TrainingRun(replace(config, data=(moved,))).run()
+
+
+def test_a_flipped_bit_of_a_checkpoint_is_noticed(tmp_path):
+    path = tmp_path / "c.pt"
+    save_checkpoint(path, {"weights": torch.arange(1000.0)})
+    whole = bytearray(path.read_bytes())
+    whole[len(whole) // 2] ^= 1
+    path.write_bytes(whole)
+    with pytest.raises(DataError, match="is damaged"):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"data": ()}, "at least one file"),
+        ({"n_train": 0}, "n_train must be at least 1"),
+        ({"ema_decay": 1.0}, "0 <= ema_decay < 1"),
+        ({"validate_every": 0}, "validate_every must be at least 1"),
+    ],
+)
+def test_settings_that_cannot_work_say_why(make_config, changes, reason):
+    with pytest.raises(InputError, match=reason):
+        make_config(**changes)
+
+
+def test_networks_of_a_higher_l_than_the_basis_are_refused(make_config):
+    sizes = DensityMapConfig(n_channels=2, l_two_body=6)
+    with pytest.raises(InputError, match=r"density_map.l_two_body is 6, .* up to l = 4; set"):
+        TrainingRun(make_config(density_map=sizes))
+
+
+def test_ions_are_refused(make_config, labels, tmp_path):
+    charged = tmp_path / "charged.h5"
+    charged.write_bytes(labels.read_bytes())
+    with h5py.File(charged, "r+") as file:
+        file.attrs["charge"] = 1
+    with pytest.raises(InputError, match=r"labelled with charge \+1; .* neutral molecules only"):
+        TrainingRun(make_config(data=(charged,)))
+
+
 def test_a_truncated_checkpoint_is_refused(tmp_path):
     path = tmp_path / "checkpoint.pt"
     save_checkpoint(path, {"weights": {"a": torch.ones(1000)}})
@@ -135,9 +190,10 @@ def test_a_basis_may_cover_more_elements_than_the_molecule(make_config, labels, 
     run = TrainingRun(make_config(data=(file_of_wider_basis,), basis=basis.name))
     assert run.basis.elements == (1, 6, 8)
     check_basis(run.train_sets[0], run.basis)
-    other = DensityBasis.load("densnet-dz-367").restricted_to((1, 6))
     with pytest.raises(InputError, match="refit them"):
-        check_basis(run.train_sets[0], other)
+        check_basis(run.train_sets[0], DensityBasis.load("densnet-dz-367"))
+    with pytest.raises(UnknownElementError, match=r"no functions for Z = \[8\]"):
+        check_basis(run.train_sets[0], basis.restricted_to((1, 6)))
 
 
 def test_one_model_learns_two_molecules(make_config, water_labels):
