@@ -100,8 +100,9 @@ def check_closest_pair(positions: ArrayLike) -> None:
     closest = int(distance.argmin())
     if distance[closest] < CLOSEST_PAIR_BOHR:
         raise UnitsError(
-            f"atoms {i[closest]} and {j[closest]} are {distance[closest]:.3f} bohr apart; "
-            "positions must be in bohr: if yours are in angstrom, divide them by 0.529177"
+            f"atoms {i[closest]} and {j[closest]} are {distance[closest]:.3f} bohr "
+            f"({distance[closest] * BOHR_ANGSTROM:.3f} angstrom) apart: a clash, or positions in "
+            "another unit (arrays are taken as bohr, files and objects of ASE as angstrom)"
         )
 
 

@@ -181,6 +181,30 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def check_arguments(args: argparse.Namespace) -> None:
+    """Refuse numbers that would switch off a guard, or a stop that nothing triggers.
+
+    Raises
+    ------
+    InputError
+        With the option.
+    """
+    for name in ("connections", "threads", "log_every"):
+        if getattr(args, name) < 1:
+            raise InputError(f"{_option(name)} must be at least 1, got {getattr(args, name)}")
+    for name in ("max_force", "max_energy_change", "domain_stop", "spread_stop"):
+        if not getattr(args, name) > 0.0:
+            raise InputError(f"{_option(name)} must be positive, got {getattr(args, name):g}")
+    if args.spread_stop < float("inf") and not args.committee:
+        raise InputError("--spread-stop: one model has no spread; give others with --committee")
+    if not args.dump.is_dir():
+        raise InputError(f"--dump {args.dump} is not a folder, where refused frames could be put")
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
 def load_bundle(args: argparse.Namespace) -> Model:
     """Load the bundles of the command line."""
     return load_members((args.model, *args.committee), args.dtype, args.threads, args.path)
@@ -217,6 +241,7 @@ def main(
         datefmt="%Y-%m-%d %H:%M:%S",
     )
     try:
+        check_arguments(args)
         driver = build_driver(args, load(args))
     except DensnetError as error:
         logger.error("%s", error)

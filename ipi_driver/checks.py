@@ -147,22 +147,90 @@ def check_parameters(template: Template, parameters: Mapping[str, str]) -> None:
         )
 
 
-def check_structure(template: Template, positions: NDArray[np.float64]) -> None:
+@dataclass(frozen=True)
+class Origin:
+    """Where positions come from: what messages call them, and what to do about a wrong unit.
+
+    Parameters
+    ----------
+    name : str
+    in_angstrom : str
+        Advice where the numbers are angstrom, read as bohr.
+    converted_twice : str
+        Advice where they were bohr before they were converted.
+    """
+
+    name: str
+    in_angstrom: str
+    converted_twice: str
+
+
+FIRST_FRAME = Origin(
+    "the first frame of i-PI",
+    "they are angstrom: write units='angstrom' in <initialize> of the i-PI input",
+    "they were converted twice: the structure file is already in bohr (atomic_unit)",
+)
+# Of a file that is read as angstrom, or of an object of ASE.
+STRUCTURE = Origin(
+    "the structure",
+    "its coordinates were divided by 1.89 before: they are to be in angstrom",
+    "its coordinates are in bohr: multiply them by 0.529177, they are to be in angstrom",
+)
+
+
+def check_molecule(
+    template: Template,
+    numbers: NDArray[np.int64],
+    positions: NDArray[np.float64],
+    *,
+    any_order: bool = False,
+) -> None:
+    """Refuse a structure that is not the template's molecule.
+
+    Parameters
+    ----------
+    numbers : (n_atoms,) int64
+    positions : (n_atoms, 3) float64, bohr
+    any_order : bool
+        The order of the atoms is free, as it is for a model; single bonds are then not compared.
+
+    Raises
+    ------
+    InputError, UnitsError, AtomOrderError
+        As :func:`check_structure`, and if the atoms are others or in another order.
+    """
+    found, expected = numbers.tolist(), template.numbers.tolist()
+    if sorted(found) != sorted(expected) if any_order else found != expected:
+        symbols = " ".join(SYMBOLS[z] if z < len(SYMBOLS) else f"Z={z}" for z in numbers.tolist())
+        raise AtomOrderError(
+            f"the structure has the atoms {symbols}, the model's molecule "
+            f"{' '.join(template.symbols)}{'' if any_order else ', in this order'}"
+        )
+    if any_order:
+        _check_finite(positions, STRUCTURE)
+        _check_unit(template, positions, STRUCTURE)
+    else:
+        check_structure(template, positions, STRUCTURE)
+
+
+def check_structure(
+    template: Template, positions: NDArray[np.float64], origin: Origin = FIRST_FRAME
+) -> None:
     """Refuse a frame that is not the template's molecule in bohr, atom by atom.
 
     Parameters
     ----------
     positions : (n_atoms, 3) float64, bohr
+    origin : Origin
+        Where they come from, for messages.
 
     Raises
     ------
     InputError, UnitsError, AtomOrderError
         With the unit, the atoms, and what to change.
     """
-    if not np.isfinite(positions).all():
-        atom = int(np.argwhere(~np.isfinite(positions))[0, 0])
-        raise InputError(f"i-PI sent a position that is not finite, atom {atom}: {positions[atom]}")
-    _check_unit(template, positions)
+    _check_finite(positions, origin)
+    _check_unit(template, positions, origin)
     ratios = template.bond_ratios(positions)
     found = {(int(i), int(j)) for i, j in bonded_pairs(template.numbers, positions)}
     expected = {(int(i), int(j)) for i, j in template.bonds}
@@ -174,14 +242,22 @@ def check_structure(template: Template, positions: NDArray[np.float64]) -> None:
     outliers = (ratios < BOND_RATIO_MIN) | (ratios > BOND_RATIO_MAX)
     if missing or added or outliers.any():
         raise AtomOrderError(
-            "the first frame is not the molecule of the model with its atoms in order: "
+            f"{origin.name} is not the molecule of the model with its atoms in order: "
             + _describe_bonds(template, missing, added, positions)
             + f"; the order must be {' '.join(template.symbols)}: reorder the structure file "
             "(or remove periodic wrapping, or choose the model of this molecule)"
         )
 
 
-def _check_unit(template: Template, positions: NDArray[np.float64]) -> None:
+def _check_finite(positions: NDArray[np.float64], origin: Origin) -> None:
+    if not np.isfinite(positions).all():
+        atom = int(np.argwhere(~np.isfinite(positions))[0, 0])
+        raise InputError(
+            f"{origin.name} has a position that is not finite, atom {atom}: {positions[atom]}"
+        )
+
+
+def _check_unit(template: Template, positions: NDArray[np.float64], origin: Origin) -> None:
     """Compare the shortest distances, whatever atoms they belong to."""
     n_bonds = len(template.bonds)
     if n_bonds == 0:
@@ -194,13 +270,13 @@ def _check_unit(template: Template, positions: NDArray[np.float64]) -> None:
         return
     closest = _distances(positions)[0]
     if abs(ratio - BOHR_ANGSTROM) < 0.12:
-        advice = "they are angstrom: write units='angstrom' in <initialize> of the i-PI input"
+        advice = origin.in_angstrom
     elif abs(ratio - 1.0 / BOHR_ANGSTROM) < 0.4:
-        advice = "they were converted twice: the structure file is already in bohr (atomic_unit)"
+        advice = origin.converted_twice
     else:
         advice = "this is not a geometry of the molecule in any unit; look at the structure file"
     raise UnitsError(
-        f"bonds of the first frame are {ratio:.2f} times those of the model's molecule (closest "
+        f"bonds of {origin.name} are {ratio:.2f} times those of the model's molecule (closest "
         f"pair {closest:.3f} bohr); {advice}"
     )
 

@@ -1,5 +1,6 @@
 """A bundle as an ASE calculator: energy, forces, dipole, charges, and stress in a periodic cell."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
@@ -7,19 +8,22 @@ from typing import Any, ClassVar
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
+from numpy.typing import NDArray
 
 from densnet.errors import InputError
 from densnet.export.loading import load_model
 from densnet.export.runtime import Model, Precision
 from densnet.structure import check_closest_pair
 from densnet.units import BOHR_ANGSTROM, HARTREE_EV
+from ipi_driver.checks import Template, check_molecule
 
 
 class DensNetCalculator(Calculator):
     """Evaluates a bundle for ASE, in ASE's units: eV, Å, dipole in e·Å (electrons negative).
 
     ``atoms.get_dipole_moment()`` works, so ASE's ``Infrared`` does too. The density coefficients
-    are in ``results["density_coefficients"]``, in the basis of ``calculator.model.basis``. A model
+    are in ``results["density_coefficients"]``, in the basis of ``calculator.model.basis``;
+    ``charges`` are those of the functions on each atom, near zero, and no partial charges. A model
     that offers polarizabilities has the property ``polarizability``, (3, 3), in e²·Å²/eV, evaluated
     only when asked for; times ``ase.units.Bohr * ase.units.Hartree`` it is a volume in Å³.
 
@@ -53,6 +57,7 @@ class DensNetCalculator(Calculator):
     ) -> None:
         super().__init__(**options)
         self.model = model if isinstance(model, Model) else load_model(model, dtype=dtype)
+        self._compared = False
         if self.model.offers_polarizability:
             self.implemented_properties = [*self.implemented_properties, "polarizability"]  # type: ignore[misc]
 
@@ -86,6 +91,7 @@ class DensNetCalculator(Calculator):
             raise InputError("a molecule without a periodic cell has no stress")
         positions = atoms.get_positions() / BOHR_ANGSTROM
         check_closest_pair(positions)
+        self._compare(atoms.numbers, positions)
         cell = atoms.cell.array / BOHR_ANGSTROM if periodic else None
         with_response = "polarizability" in properties
         prediction = self.model.evaluate(
@@ -108,3 +114,14 @@ class DensNetCalculator(Calculator):
             stress = -prediction.virial[0] * HARTREE_EV / atoms.get_volume()
             voigt = [0, 4, 8, 5, 2, 1]
             self.results["stress"] = np.asarray(0.5 * (stress + stress.T).reshape(-1)[voigt])
+
+    def _compare(self, numbers: NDArray[np.int64], positions: NDArray[np.float64]) -> None:
+        """Warn once, at the first structure, if it is not the molecule of the model."""
+        if self._compared:
+            return
+        self._compared = True
+        try:
+            template = Template.from_manifest(self.model.manifest)
+            check_molecule(template, numbers, positions, any_order=True)
+        except InputError as error:
+            warnings.warn(f"{self.model.name}: {error}", stacklevel=4)

@@ -81,6 +81,12 @@ def run(args: argparse.Namespace) -> int:
     from densnet.density import compute_moments
     from densnet.density.cube import grid_around, write_cube
 
+    output = args.output or Path(f"{Path(args.source).stem}.cube")
+    for used in (Path(args.source), args.geometry):
+        if used is not None and output.resolve() == used.resolve():
+            raise InputError(f"--output {output} is what the density is made from; give another")
+    if args.spacing <= 0.0:
+        raise InputError(f"--spacing must be positive, got {args.spacing:g}")
     density = load_density(args.source, args.geometry, args.frame)
     structure = density.structure
     grid = grid_around(
@@ -89,7 +95,6 @@ def run(args: argparse.Namespace) -> int:
         margin=args.margin / BOHR_ANGSTROM,
     )
     values = compute_values(density, args.quantity, grid.points)
-    output = args.output or Path(f"{Path(args.source).stem}.cube")
     write_cube(
         output, structure, grid, values, comment=f"{density.origin}: {QUANTITIES[args.quantity]}"
     )
@@ -170,12 +175,12 @@ def labelled_density(path: Path, frame: int | None) -> ExpandedDensity:
 
 def predicted_density(name_or_path: str, geometry: Path | None) -> ExpandedDensity:
     """Return the density a model predicts for a geometry, or for the one it was trained on."""
+    from densnet.cli.geometry import geometry_of
     from densnet.export.loading import load_model
-    from densnet.structure import Structure, read_geometries
+    from densnet.structure import Structure
 
-    given = None if geometry is None else read_geometries(geometry)[-1]
     model = load_model(name_or_path)
-    numbers, positions = given or (model.template_numbers, model.template_positions)
+    numbers, positions = geometry_of(model, geometry)
     structure = Structure(numbers, positions, charge=int(model.manifest.get("charge", 0)))
     prediction = model.evaluate(structure.numbers, structure.positions)
     return ExpandedDensity(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from densnet.cli.output import add_json_option, write_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import numpy as np
     from numpy.typing import NDArray
@@ -37,6 +37,10 @@ files hold those of the test frames); for frames without, the other errors are s
 
 # Frames of each temperature whose density is drawn.
 PARITY_FRAMES = 10
+# Of PySCF's grids.
+GRID_LEVELS = range(10)
+# What of a level decides energies by more than a model's error.
+LEVEL_KEYS = ("xc", "basis")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,10 +70,15 @@ def run(args: argparse.Namespace) -> int:
 
     from densnet.cli.progress import frame_progress
     from densnet.data.store import FrameFile
+    from densnet.errors import InputError
     from densnet.evaluation.frame_errors import by_temperature, compute_property_errors, predict
     from densnet.evaluation.polarizability_error import compute_polarizability_errors
     from densnet.export.loading import load_model
 
+    if args.density_frames < 0:
+        raise InputError(f"--density-frames must not be negative, got {args.density_frames}")
+    if args.grid_level not in GRID_LEVELS:
+        raise InputError(f"--grid-level must be 0 to 9, as in PySCF; got {args.grid_level}")
     model = load_model(args.model, dtype=args.dtype)
     model.check_electronic()
     frames = FrameFile.read(
@@ -80,6 +89,9 @@ def run(args: argparse.Namespace) -> int:
         predictions = predict(
             model, frames, on_progress=lambda done, _: bar.update(task, completed=done)
         )
+    console = Console()
+    for remark in differences(model, frames):
+        console.print(remark, markup=False, highlight=False)
     on_grid = has_orbitals(frames) & (args.density_frames > 0)
     rows: dict[str, Row] = {}
     for label, mask in by_temperature(frames):
@@ -92,7 +104,6 @@ def run(args: argparse.Namespace) -> int:
             )
         polarizability = compute_polarizability_errors(labels, chosen)
         rows[label] = (compute_property_errors(labels, chosen), density, polarizability)
-    console = Console()
     console.print(error_table(f"{model.name} on {len(frames)} frames ({args.tag})", rows))
     if args.density_frames > 0 and not on_grid.all():
         console.print(
@@ -121,6 +132,28 @@ def run(args: argparse.Namespace) -> int:
         },
     )
     return 0
+
+
+def differences(model: "Model", frames: "Frames") -> "Iterator[str]":
+    """Say what the frames have in common with the model's training set only in part."""
+    from ase.formula import Formula
+    from ase.symbols import Symbols
+
+    def formula(numbers: "NDArray[np.int64]") -> str:
+        return str(Formula(str(Symbols(numbers))).convert("hill"))
+
+    found, trained = formula(frames.numbers), formula(model.template_numbers)
+    if found != trained:
+        yield f"caution: {frames.path.name} holds {found}, {model.name} was trained on {trained}"
+    levels = [frames.attributes.get("level"), model.manifest.get("level")]
+    known = [level for level in levels if isinstance(level, dict)]
+    if len(known) == 2:
+        there, ours = ("/".join(str(level.get(key)) for key in LEVEL_KEYS) for level in known)
+        if there.lower() != ours.lower():
+            yield (
+                f"caution: the labels are of {there}, {model.name} learned {ours}: what the levels "
+                "differ by counts as its error"
+            )
 
 
 def has_orbitals(frames: "Frames") -> "NDArray[np.bool_]":

@@ -3,6 +3,7 @@
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 from densnet.cli.output import add_json_option, write_json
 
@@ -79,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
         content.update(path.read_bytes())
     accuracy = {}
     if args.accuracy is not None:
-        accuracy = json.loads(args.accuracy.read_text(encoding="utf-8"))["errors"]
+        accuracy = read_accuracy(args.accuracy)
     provenance = Provenance(
         name=args.name,
         numbers=numbers,
@@ -103,3 +104,22 @@ def run(args: argparse.Namespace) -> int:
     Console().print(f"{args.output}: verified, {size / 1e6:.1f} MB, SHA-256 {loaded.sha256}")
     write_json(args.json, {"output": args.output, "sha256": loaded.sha256, "bytes": size})
     return 0
+
+
+def read_accuracy(path: Path) -> dict[str, Any]:
+    """Return the errors that ``densnet evaluate --json`` wrote.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it is another one.
+    """
+    from densnet.errors import InputError
+
+    try:
+        errors = json.loads(path.read_text(encoding="utf-8"))["errors"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(
+            f"--accuracy {path} is not what densnet evaluate --json writes ({error!r})"
+        ) from error
+    return dict(errors)

@@ -82,11 +82,11 @@ def run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from densnet.calculators.ase import DensNetCalculator
+    from densnet.cli.geometry import geometry_of
     from densnet.errors import InputError
     from densnet.export.loading import load_model
     from densnet.spectra.bands import load_bands
     from densnet.spectra.mode_matching import compare_modes
-    from densnet.structure import read_geometries
 
     if args.resolution <= 0.0:
         raise InputError(f"--resolution must be positive, got {args.resolution:g}")
@@ -94,8 +94,7 @@ def run(args: argparse.Namespace) -> int:
     model = load_model(args.model, dtype="float64")
     if args.dft:
         model.check_electronic()
-    given = None if args.geometry is None else read_geometries(args.geometry)[-1]
-    numbers, positions = given or (model.template_numbers, model.template_positions)
+    numbers, positions = geometry_of(model, args.geometry)
     atoms = Atoms(numbers, positions * BOHR_ANGSTROM)
     atoms.calc = DensNetCalculator(model)
     polarizability = model.offers_polarizability and not args.no_raman

@@ -55,6 +55,13 @@ def run(args: argparse.Namespace) -> int:
     if args.workers < 1:
         raise InputError(f"--workers must be at least 1, got {args.workers}")
     config = load_yaml(args.config, LabelConfig)
+    if args.compact is not None:
+        for role, path in (("output", config.output), ("frames", config.frames)):
+            if args.compact.resolve() == path.resolve():
+                raise InputError(
+                    f"--compact {args.compact} is the {role} of {args.config}, which a compact "
+                    "copy would replace and lose orbitals of; give the copy another name"
+                )
     ranks = mpi_ranks()
     if ranks == 1:
         with process_executor(args.workers) as executor:

@@ -127,6 +127,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of a pipe (`| head`) left; Python would complain again while flushing at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        # A place that cannot be written, a full disk: what was written before is whole.
+        if options.debug or error.errno is None:
+            raise
+        where = f"{error.filename}: " if error.filename is not None else ""
+        return _complain(f"densnet {verb}: {where}{error.strerror or error} (--debug shows where)")
 
 
 def load_verb(name: str) -> tuple[ModuleType, argparse.ArgumentParser]:

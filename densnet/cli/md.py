@@ -124,6 +124,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Start or continue a run; return the exit status."""
     if args.resume is not None:
+        refuse_settings(args)
         directory = args.resume
         settings = Settings.load(directory)
         molecule = load_molecule(settings.model, settings.committee)
@@ -154,11 +155,30 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def refuse_settings(args: argparse.Namespace) -> None:
+    """Refuse whatever a run that goes on has settings of its own for."""
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    defaults = vars(parser.parse_args([]))
+    given = [
+        "MODEL" if name == "model" else "--" + name.replace("_", "-")
+        for name, value in vars(args).items()
+        if name not in ("resume", "quiet", "json") and value != defaults[name]
+    ]
+    if given:
+        raise InputError(
+            f"--resume goes on with the settings of the run; leave out {', '.join(given)}, or "
+            "start another run"
+        )
+
+
 def settings_from(args: argparse.Namespace) -> Settings:
     """The settings of the command line, defaults of the ensemble filled in."""
     if args.model is None:
         raise InputError("which model? give its name (ethanol) or the path of a bundle")
     ensemble = find_ensemble(args.ensemble)
+    if args.tau_fs is not None and ensemble.thermostat is None:
+        raise InputError(f"--tau-fs: {args.ensemble} has no thermostat; leave it out")
     model, *committee = map(name_from_anywhere, (args.model, *args.committee))
     return Settings(
         model=model,
@@ -166,10 +186,10 @@ def settings_from(args: argparse.Namespace) -> Settings:
         ensemble=args.ensemble,
         steps=args.steps,
         temperature_kelvin=args.temperature,
-        timestep_fs=args.timestep_fs or ensemble.timestep_fs,
+        timestep_fs=ensemble.timestep_fs if args.timestep_fs is None else args.timestep_fs,
         seed=args.seed,
         replicas=args.replicas,
-        beads=args.beads or ensemble.beads,
+        beads=ensemble.beads if args.beads is None else args.beads,
         thermalise_steps=args.thermalise_steps,
         dipole_stride=args.dipole_stride,
         position_stride=args.position_stride,

@@ -27,7 +27,9 @@ def load_networks(path: Path) -> tuple[DensNet, DensityBasis]:
             f"{path} does not exist; give a model.ckpt of densnet train, a bundle, or the name of "
             "a shipped model"
         )
-    return rebuild_model(path) if is_bundle(path) else model_from_dict(load_checkpoint(path))
+    if is_bundle(path):
+        return rebuild_model(path)
+    return model_from_dict(load_checkpoint(path, "give a model.ckpt of densnet train or a bundle"))
 
 
 def bundle_sha256(path: Path) -> str | None:

@@ -162,6 +162,11 @@ def run(args: argparse.Namespace) -> int:
         args.ir = True
     if not 0 <= args.range[0] < args.range[1]:
         raise InputError(f"--range must be two ascending wavenumbers, got {args.range}")
+    if args.skip_ps < 0.0:
+        raise InputError(f"--skip-ps must not be negative, got {args.skip_ps:g}")
+    places = [run.resolve() for run in args.runs]
+    if len(set(places)) < len(places):
+        raise InputError("a run is given twice: its trajectories would count as independent ones")
     if (args.null or args.ceiling) and args.compare is None:
         raise InputError("--null and --ceiling go beside a measured spectrum: give --compare FILE")
     if not args.runs and not _explicit(args):

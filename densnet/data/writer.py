@@ -106,6 +106,12 @@ class FrameWriter:
             smallest[name] = min(frame, smallest.get(name, frame))
         return smallest
 
+    def stored_positions(self) -> dict[int, NDArray[np.float64]]:
+        """Positions (n_atoms, 3), bohr, of every frame that the file holds, by its identity."""
+        self.commit()
+        with open_file(self.path) as file:
+            return dict(zip(file["frame"][:].tolist(), file["positions"][:], strict=True))
+
     def append(self, values: Mapping[str, object]) -> None:
         """Add one frame; columns are those of :data:`densnet.data.schema.COLUMNS`.
 

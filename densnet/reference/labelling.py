@@ -132,9 +132,23 @@ def label_frames(
 def pending_jobs(
     frames: Frames, writer: FrameWriter, level: Level, charge: int, retry_failed: bool
 ) -> list[Job]:
-    """Jobs for the frames that have neither a label nor, unless retried, a recorded failure."""
+    """Jobs for the frames that have neither a label nor, unless retried, a recorded failure.
+
+    Raises
+    ------
+    InputError
+        If the writer's file holds other atoms, or labels of other geometries under the same
+        numbers.
+    """
     if not np.array_equal(frames.numbers, writer.numbers):
         raise InputError(f"{frames.path} and {writer.path} hold different atoms")
+    stored = writer.stored_positions()
+    for identity, positions in zip(frames["frame"].tolist(), frames.positions, strict=True):
+        if identity in stored and not np.allclose(stored[identity], positions, atol=1e-9):
+            raise InputError(
+                f"{writer.path} holds frame {identity} with other positions than {frames.path}: it "
+                "was labelled from other frames; give another output file"
+            )
     finished = writer.frames if retry_failed else writer.frames | set(writer.failures)
     order = np.random.default_rng(0).permutation(len(frames))
     return [
@@ -172,10 +186,11 @@ def run_jobs(jobs: list[Job], executor: Executor, n_waiting: int) -> Iterator[Ou
 def compute(job: Job) -> Outcome:
     """Label one frame; runs in a worker, which keeps its calculator from frame to frame."""
     calculator = _calculators.setdefault(job.level, Calculator(job.level))
-    structure = Structure(job.numbers, job.positions, charge=job.charge)
     try:
+        structure = Structure(job.numbers, job.positions, charge=job.charge)
         label = calculator.label(structure)
-    except ConvergenceError as error:
+    except (ConvergenceError, InputError) as error:
+        # A clash, for instance: one frame must not stop the others.
         return Outcome(job.frame, None, str(error))
     return Outcome(job.frame, asdict(label))
 

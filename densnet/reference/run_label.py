@@ -40,6 +40,10 @@ class Fit:
     basis: NameOrPath
     ridge: float = 0.0
 
+    def __post_init__(self) -> None:
+        if self.ridge < 0.0:
+            raise InputError(f"ridge must not be negative, got {self.ridge:g}")
+
 
 @dataclass(frozen=True)
 class LabelConfig:
@@ -113,6 +117,11 @@ def run_label(
         If a worker dies; the same command goes on from there.
     """
     frames = FrameFile.read(config.frames)
+    if config.output.resolve() == config.frames.resolve() and "energy" not in frames.columns:
+        raise InputError(
+            f"{config.frames} is both frames and output; labels go to a file of their own: give "
+            "another output"
+        )
     if config.subset is not None:
         frames = draw_subset(frames, config.subset)
     # Found out now, not after hours of labelling.

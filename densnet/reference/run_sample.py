@@ -1,13 +1,15 @@
 """`densnet sample` as a function: configuration in, file of frames out."""
 
+import hashlib
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import ase.io
 import numpy as np
 from ase import Atoms
+from ase.neighborlist import natural_cutoffs, neighbor_list
 from numpy.typing import NDArray
 
 import densnet
@@ -23,6 +25,8 @@ from densnet.units import BOHR_ANGSTROM
 
 # Trajectory numbers of a file: group times this, plus the number inside the group.
 TRAJECTORIES_PER_GROUP = 10_000
+# Of the sum of covalent radii, within which two atoms are bonded.
+BOND_FACTOR = 1.3
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,9 @@ def run_sample(
             "seed": config.seed,
             "groups": [described(group) for group in config.groups],
         },
+        "dynamics": asdict(config.dynamics),
+        "torsions": [asdict(torsion) for torsion in config.torsions],
+        "geometry_sha256": hashlib.sha256(structure.positions.tobytes()).hexdigest(),
     }
     provenance = {"program": f"densnet {densnet.__version__}", "geometry": config.geometry.name}
     firsts = np.concatenate([[0], np.cumsum([g.n_frames for g in config.groups])])
@@ -164,6 +171,11 @@ def load_structure(config: SampleConfig) -> Structure:
         raise InputError(f"cannot read the geometry {config.geometry}: {error}") from error
     if not isinstance(atoms, Atoms):
         raise InputError(f"the geometry {config.geometry} holds no structure")
+    if len(atoms) > 1 and not len(neighbor_list("i", atoms, natural_cutoffs(atoms, BOND_FACTOR))):
+        raise InputError(
+            f"{config.geometry}: no two atoms are as close as a bond is long; coordinates are "
+            "taken as angstrom: are these in bohr?"
+        )
     positions: NDArray[np.float64] = atoms.get_positions() / BOHR_ANGSTROM
     return Structure(atoms.get_atomic_numbers(), positions, charge=config.charge)
 

@@ -5,6 +5,9 @@ from pathlib import Path
 
 from densnet.errors import InputError
 
+# A bond to hydrogen vibrates with a period of 9 fs.
+LARGEST_STEP_FS = 2.0
+
 
 @dataclass(frozen=True)
 class Torsion:
@@ -85,6 +88,11 @@ def check(group: Group, dynamics: Dynamics, torsions: tuple[Torsion, ...], n_ato
         )
     if group.seed < 0:
         raise InputError(f"{where}: seed must not be negative, got {group.seed}")
+    if dynamics.timestep_fs > LARGEST_STEP_FS:
+        raise InputError(
+            f"dynamics: timestep_fs must be at most {LARGEST_STEP_FS:g} fs for bonds to hydrogen, "
+            f"got {dynamics.timestep_fs:g}"
+        )
     if dynamics.timestep_fs <= 0.0 or dynamics.spacing_fs < dynamics.timestep_fs:
         raise InputError("dynamics: need 0 < timestep_fs <= spacing_fs")
     if dynamics.frames_per_trajectory < 1 or dynamics.friction_per_ps <= 0.0:

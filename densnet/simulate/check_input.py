@@ -3,6 +3,7 @@
 Every rule is a function from the parsed input to findings; each comes from a run that went wrong.
 """
 
+import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
@@ -10,6 +11,8 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 from typing import Literal
+
+import numpy as np
 
 from densnet.errors import InputError
 from densnet.units import AU_FS, AU_PS
@@ -22,6 +25,10 @@ LONGEST_STEP_FS = 1.0
 # Rows closer than this resolve every vibration: the period of 4000 cm⁻¹ is 8.3 fs, two rows each.
 LONGEST_DIPOLE_INTERVAL_FS = 4.0
 LONGEST_LATENCY_S = 1e-3
+# 30,000 K; a number beyond it was meant in kelvin.
+HIGHEST_TEMPERATURE_HARTREE = 0.1
+# A number below it was meant in femtoseconds.
+SHORTEST_STEP_FS = 0.03
 
 TIME_UNITS_FS = {
     "atomic_unit": AU_FS,
@@ -82,7 +89,7 @@ class Input:
     def timestep_fs(self) -> float | None:
         """The longest timestep, if there is dynamics."""
         steps = [
-            float((e.text or "0").strip()) * TIME_UNITS_FS.get(e.get("units", ""), AU_PS * 1e3)
+            (_number(e) or 0.0) * TIME_UNITS_FS.get(e.get("units", ""), AU_PS * 1e3)
             for e in self.root.iter("timestep")
         ]
         return max(steps, default=None)
@@ -305,14 +312,7 @@ def _files(document: Input) -> Iterator[Finding]:
         if not path.is_file():
             yield Finding("wrong", "<file>", f"{path} does not exist")
         elif element.get("mode") == "xyz":
-            comment = path.read_text(encoding="utf-8").split("\n", 2)[1]
-            if "CELL" not in comment:
-                yield Finding(
-                    "wrong",
-                    "<file>",
-                    f"{path.name} has no cell in its comment line; write "
-                    "`# CELL(abcABC): 50 50 50 90 90 90 cell{angstrom} positions{angstrom}`",
-                )
+            yield from _structure_file(path, _declared_elements(document))
     prefix = document.root.get("sockets_prefix", SOCKETS_PREFIX)
     for element in document.root.findall("ffsocket"):
         if element.get("mode", "inet") in ("unix", "shm"):
@@ -326,6 +326,80 @@ def _files(document: Input) -> Iterator[Finding]:
                 )
 
 
+def _declared_elements(document: Input) -> list[str]:
+    """Symbols that the <parameters> of a force field name, or none."""
+    for parameters in document.root.iter("parameters"):
+        found = re.search(r"elements\s*:([^,}]*)", parameters.text or "")
+        if found:
+            return found[1].split()
+    return []
+
+
+def _structure_file(path: Path, declared: list[str]) -> Iterator[Finding]:
+    """Compare a start structure with what the input says of it: i-PI sends only coordinates."""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    count = lines[0].strip() if lines else ""
+    atoms = [line.split() for line in lines[2 : 2 + int(count)]] if count.isdigit() else []
+    if not atoms or len(atoms) != int(count):
+        yield Finding("wrong", "<file>", f"{path.name} is empty or not a whole xyz file")
+        return
+    if "CELL" not in lines[1]:
+        yield Finding(
+            "wrong",
+            "<file>",
+            f"{path.name} has no cell in its comment line; write "
+            "`# CELL(abcABC): 50 50 50 90 90 90 cell{angstrom} positions{angstrom}`",
+        )
+    try:
+        coordinates = np.array([[float(word) for word in atom[1:4]] for atom in atoms])
+    except ValueError:
+        coordinates = np.array(np.nan)
+    if coordinates.shape != (len(atoms), 3) or not np.isfinite(coordinates).all():
+        yield Finding("wrong", "<file>", f"{path.name} has coordinates that are no numbers")
+    symbols = [atom[0] for atom in atoms if atom]
+    if declared and symbols != declared:
+        yield Finding(
+            "wrong",
+            "<file>",
+            f"{path.name} has the atoms {' '.join(symbols)}, <parameters> say "
+            f"{' '.join(declared)}; i-PI takes masses from the one and the model the elements from "
+            "the other: order and elements must be the same",
+        )
+
+
+def _units(document: Input) -> Iterator[Finding]:
+    thermal = [v for v in document.root.iter("velocities") if v.get("mode") == "thermal"]
+    for element in (*document.root.iter("temperature"), *thermal):
+        value = _number(element)
+        if not element.get("units") and value is not None and value > HIGHEST_TEMPERATURE_HARTREE:
+            yield Finding(
+                "wrong",
+                f"<{element.tag}>",
+                f"{value:g} without a unit is {value:g} hartree; write units='kelvin'",
+            )
+    for element in document.root.iter("timestep"):
+        value = _number(element)
+        if value is None or value <= 0.0:
+            yield Finding("wrong", "<timestep>", f"{element.text!r} is no time step")
+        elif not element.get("units") and value * AU_FS < SHORTEST_STEP_FS:
+            yield Finding(
+                "wrong",
+                "<timestep>",
+                f"{value:g} without a unit is {value * AU_FS:.3g} fs; write units='femtosecond'",
+            )
+    steps = document.root.find("total_steps")
+    value = None if steps is None else _number(steps)
+    if value is not None and value < 1:
+        yield Finding("wrong", "<total_steps>", f"{value:g} steps: nothing would be run")
+
+
+def _number(element: ElementTree.Element) -> float | None:
+    try:
+        return float((element.text or "").strip())
+    except ValueError:
+        return None
+
+
 def _name(element: ElementTree.Element) -> str:
     return f"<{element.tag} filename={element.get('filename', '')!r}>"
 
@@ -333,6 +407,7 @@ def _name(element: ElementTree.Element) -> str:
 RULES: tuple[Callable[[Input], Iterator[Finding]], ...] = (
     _parsed_by_ipi,
     _files,
+    _units,
     _checkpoints,
     _sockets,
     _dipoles,

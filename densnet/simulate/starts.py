@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from densnet.errors import InputError
 from densnet.simulate.plan import Molecule
 from densnet.structure import read_geometries
-from ipi_driver.checks import Template, bonded_pairs, check_structure
+from ipi_driver.checks import Template, bonded_pairs, check_molecule
 
 
 def read_starts(paths: Sequence[Path], molecule: Molecule) -> list[NDArray[np.float64]]:
@@ -37,16 +36,9 @@ def read_starts(paths: Sequence[Path], molecule: Molecule) -> list[NDArray[np.fl
     starts = []
     for path in paths:
         for index, (found, positions) in enumerate(read_geometries(path)):
-            where = f"{path}, structure {index + 1}"
-            if found.tolist() != list(molecule.numbers):
-                symbols = " ".join(chemical_symbols[z] for z in found)
-                raise InputError(
-                    f"{where} has the atoms {symbols}, the model's molecule "
-                    f"{' '.join(molecule.symbols)}, in this order"
-                )
             try:
-                check_structure(template, positions)
+                check_molecule(template, found, positions)
             except InputError as error:
-                raise InputError(f"{where}: {error}") from error
+                raise InputError(f"{path}, structure {index + 1}: {error}") from error
             starts.append(positions)
     return starts

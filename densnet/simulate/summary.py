@@ -10,6 +10,9 @@ from densnet.simulate.follow import read_properties
 from densnet.simulate.manifest import RunManifest, Segment
 from densnet.units import HARTREE_MEV
 
+# A line through fewer vibrations than these has a slope of its own.
+SHORTEST_DRIFT_PS = 1.0
+
 
 @dataclass(frozen=True)
 class SegmentSummary:
@@ -70,12 +73,17 @@ class RunSummary:
         """Two lines for a person."""
         means = self.means()
         picoseconds = sum(s.picoseconds for s in self.segments)
+        if min(s.picoseconds for s in self.segments) < SHORTEST_DRIFT_PS:
+            drift = f"trajectories under {SHORTEST_DRIFT_PS:g} ps are too short for a drift"
+        else:
+            drift = (
+                f"drift {means['drift_mev_atom_ns']:+.3f} ± "
+                f"{means['drift_error_mev_atom_ns']:.3f} meV/atom/ns"
+            )
         return (
-            f"{len(self.segments)} trajectories, {picoseconds:.1f} ps in all; temperature "
+            f"{len(self.segments)} trajectories, {picoseconds:.3g} ps in all; temperature "
             f"{means['temperature_kelvin']:.1f} ± {means['temperature_error_kelvin']:.1f} K\n"
-            f"conserved quantity: drift {means['drift_mev_atom_ns']:+.3f} ± "
-            f"{means['drift_error_mev_atom_ns']:.3f} meV/atom/ns, fluctuation "
-            f"{means['fluctuation_mev_atom']:.4f} meV/atom"
+            f"conserved quantity: {drift}, fluctuation {means['fluctuation_mev_atom']:.4f} meV/atom"
         )
 
 

@@ -17,6 +17,7 @@ from densnet.errors import DataError, InputError
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
+RESTART = "delete it to start this training anew"
 # Where files lie may change between a kill and the continuation; what they hold may not, see
 # :func:`check_same_foundation`.
 PLACES = ("output", "data", "basis", "initial_model", "runs")
@@ -32,8 +33,14 @@ def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
     os.replace(temporary, path)
 
 
-def load_checkpoint(path: Path) -> dict[str, Any]:
+def load_checkpoint(path: Path, advice: str = RESTART) -> dict[str, Any]:
     """Read a checkpoint; nothing in it is executed.
+
+    Parameters
+    ----------
+    path : Path
+    advice : str
+        What to do if it cannot be read.
 
     Raises
     ------
@@ -56,9 +63,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         OSError,
         ValueError,
     ) as error:
-        raise DataError(
-            f"{path} is not a readable checkpoint ({error}); delete it to start this training anew"
-        ) from error
+        # Torch's own message on a file of another kind advises to execute what is in it.
+        reason = "it is none" if isinstance(error, pickle.UnpicklingError) else str(error)
+        raise DataError(f"{path} is not a readable checkpoint: {reason}; {advice}") from error
     if not isinstance(content, dict):
         raise DataError(f"{path} holds a {type(content).__name__}, not a checkpoint")
     return content

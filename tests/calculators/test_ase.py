@@ -66,7 +66,7 @@ def test_half_periodic_cells_and_stress_of_molecules_are_refused(atoms):
 def test_bohr_passed_as_angstrom_is_noticed(model):
     squeezed = Atoms(model.template_numbers, model.template_positions * 0.5 * BOHR_ANGSTROM)
     squeezed.calc = DensNetCalculator(model)
-    with pytest.raises(UnitsError, match="bohr apart"):
+    with pytest.raises(UnitsError, match=r"0\.486 angstrom\) apart"):
         squeezed.get_potential_energy()
 
 
@@ -87,3 +87,18 @@ def test_the_polarizability_is_a_property_in_ase_units_evaluated_only_when_asked
     atoms.calc = DensNetCalculator(load_older_model())
     with pytest.raises(PropertyNotImplementedError):
         atoms.calc.get_property("polarizability", atoms)
+
+
+@pytest.mark.parametrize(
+    ("factor", "keep", "words"),
+    [(1.0 / BOHR_ANGSTROM, slice(None), "are in bohr"), (1.0, slice(-1), "has the atoms C C O")],
+)
+def test_another_molecule_or_unit_is_said_once(model, factor, keep, words):
+    positions = model.template_positions[keep] * BOHR_ANGSTROM * factor
+    other = Atoms(model.template_numbers[keep], positions)
+    other.calc = DensNetCalculator(model)
+    with pytest.warns(UserWarning, match=words):
+        other.get_potential_energy()
+    other.rattle(0.01)
+    # A second warning would be an error here.
+    other.get_potential_energy()

@@ -136,3 +136,11 @@ def test_a_mistake_is_one_line_and_status_2(frames: Path, capsys, options, messa
     error = capsys.readouterr().err
     assert message in error
     assert len(error.strip().splitlines()) == 1
+
+
+def test_a_cube_never_replaces_its_geometry(tmp_path: Path, capsys) -> None:
+    geometry = tmp_path / "mine.xyz"
+    geometry.write_text("anything")
+    assert main(["cube", "ethanol", "--geometry", str(geometry), "-o", str(geometry)]) == 2
+    assert "is what the density is made from" in capsys.readouterr().err
+    assert geometry.read_text() == "anything"

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import ase.io
 import numpy as np
+from ase import Atoms
 
 from densnet.calculators.ase import DensNetCalculator
 from densnet.cli.main import main
+from densnet.export.loading import load_model
 from tests.polarizable import load_older_model
 
 GAUCHE = Path(__file__).parents[2] / "examples" / "01_ethanol" / "ethanol-gauche.xyz"
@@ -81,3 +83,15 @@ def test_a_reference_of_the_mirror_image_is_not_taken_up(tmp_path, capsys, monke
 def test_a_geometry_that_is_not_there_is_named(capsys):
     assert main(["harmonic", "ethanol", "nowhere.xyz"]) == 2
     assert "nowhere.xyz: no such geometry" in capsys.readouterr().err
+
+
+def test_a_geometry_of_another_unit_or_molecule_is_refused(tmp_path, capsys):
+    model = load_model("ethanol")
+    path = tmp_path / "bohr.xyz"
+    # In bohr, where the format has angstrom.
+    ase.io.write(path, Atoms(model.template_numbers, model.template_positions))
+    assert main(["harmonic", "ethanol", str(path)]) == 2
+    assert "bohr.xyz: bonds of the structure are 1.89 times" in capsys.readouterr().err
+    ase.io.write(path, Atoms(model.template_numbers[:-1], model.template_positions[:-1]))
+    assert main(["cube", "ethanol", "--geometry", str(path)]) == 2
+    assert "the structure has the atoms C C O H H H H H, the model's" in capsys.readouterr().err

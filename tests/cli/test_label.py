@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from densnet.cli.main import main
+from densnet.data.rewrite import replace_columns
 from densnet.data.store import FrameFile
 from densnet.data.writer import FrameWriter
 from densnet.units import BOHR_ANGSTROM
@@ -103,3 +104,37 @@ def test_frames_that_do_not_exist_are_refused(folder, capsys) -> None:
 def test_a_silly_number_of_workers_is_refused(folder, capsys) -> None:
     assert main(["label", str(write_config(folder)), "--workers", "0"]) == 2
     assert "--workers must be at least 1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["labels.h5", "frames.h5"])
+def test_a_compact_copy_never_replaces_what_it_is_made_from(folder, capsys, name) -> None:
+    arguments = ["label", str(write_config(folder)), "--compact", str(folder / name)]
+    assert main(arguments) == 2
+    assert "give the copy another name" in capsys.readouterr().err
+
+
+def test_labels_of_other_frames_are_not_taken_for_those_of_these(folder, capsys) -> None:
+    config = str(write_config(folder))
+    assert main(["label", config]) == 0
+    frames = FrameFile.read(folder / "frames.h5")
+    replace_columns(
+        folder / "frames.h5", frames["frame"], {"positions": frames.positions + 0.1}, {}
+    )
+    assert main(["label", config]) == 2
+    assert "holds frame 0 with other positions" in capsys.readouterr().err
+
+
+def test_frames_without_labels_are_no_output(folder, capsys) -> None:
+    assert main(["label", str(write_config(folder, output="frames.h5"))]) == 2
+    assert "both frames and output" in capsys.readouterr().err
+
+
+def test_a_frame_that_cannot_be_labelled_stops_no_other(folder, capsys) -> None:
+    frames = FrameFile.read(folder / "frames.h5")
+    positions = frames.positions.copy()
+    positions[2, 1] = positions[2, 0] + 0.1
+    replace_columns(folder / "frames.h5", frames["frame"], {"positions": positions}, {})
+    assert main(["label", str(write_config(folder))]) == 1
+    assert len(FrameFile.read(folder / "labels.h5")) == 3
+    (reason,) = FrameFile.failures(folder / "labels.h5").values()
+    assert "atoms 0 and 1 are 0.173 bohr" in reason

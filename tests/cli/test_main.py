@@ -6,6 +6,7 @@ import subprocess
 import sys
 import types
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -214,3 +215,19 @@ def test_one_thread_unless_the_user_says_otherwise(
     with pytest.raises(SystemExit):
         main(["export", "--help"])
     assert os.environ["OMP_NUM_THREADS"] == after
+
+
+def test_a_place_that_cannot_be_written_is_one_line_and_status_2(
+    verb: Callable, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+
+    def run(args: argparse.Namespace) -> int:
+        (tmp_path / "file" / "folder").mkdir()
+        return 0
+
+    verb(run)
+    assert main(["doctor"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"densnet doctor: {tmp_path}/file/folder: Not a directory")
+    assert len(error.splitlines()) == 1

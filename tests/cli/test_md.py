@@ -56,3 +56,21 @@ def test_what_cannot_run_is_refused_before_anything_is_written(
     assert not output.exists()
     assert main(["md", "--resume", str(tmp_path)]) == 2
     assert "no run to resume" in capsys.readouterr().err
+
+
+def test_a_run_goes_on_with_its_own_settings(tmp_path: Path, capsys) -> None:
+    assert main(["md", "ethanol", "--resume", str(tmp_path), "--steps", "5"]) == 2
+    assert "leave out MODEL, --steps" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--timestep-fs", "0"), "timestep_fs must be positive"),
+        (("--beads", "0"), "beads must be at least 1"),
+        (("--tau-fs", "10"), "nve has no thermostat"),
+    ],
+)
+def test_zeros_and_what_nothing_uses_are_refused(options: tuple[str, ...], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        md.settings_from(parse("ethanol", *options))

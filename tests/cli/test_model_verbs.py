@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from densnet.cli.evaluate import differences
 from densnet.cli.main import main
 from densnet.data.store import FrameFile
 from densnet.errors import MissingLabelError
@@ -139,4 +140,19 @@ def test_export_refuses_what_is_not_a_checkpoint(tmp_path, capsys):
     path.write_bytes(b"not a checkpoint")
     arguments = ["export", str(path), "--data", str(LABELS), "--name", "x", "--output", "y"]
     assert main(arguments) == 2
-    assert "not a readable checkpoint" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "not a readable checkpoint" in error
+    assert "give a model.ckpt of densnet train or a bundle" in error
+    assert "delete" not in error
+
+
+def test_evaluate_says_what_cannot_be_compared(capsys):
+    labels = LABELS.parents[1] / "02_ethanethiol" / "ethanethiol.h5"
+    found = list(differences(load_model("ethanol"), FrameFile.read(labels)))
+    assert found == ["caution: ethanethiol.h5 holds C2H6S, ethanol was trained on C2H6O"]
+    found = list(differences(load_model("ethanol-b3lyp"), FrameFile.read(LABELS)))
+    assert len(found) == 1
+    assert "labels are of pbe/aug-cc-pvdz, ethanol-b3lyp learned b3lyp/aug-cc-pvdz" in found[0]
+    for option in ("--density-frames", "--grid-level"):
+        assert main(["evaluate", "ethanol", str(LABELS), option, "-1"]) == 2
+        assert option in capsys.readouterr().err

@@ -9,6 +9,7 @@ from ipi_driver.checks import (
     Template,
     bonded_pairs,
     check_cell,
+    check_molecule,
     check_parameters,
     check_structure,
 )
@@ -139,3 +140,12 @@ def test_no_cell_is_a_cell() -> None:
 def test_a_bundle_without_template_is_refused() -> None:
     with pytest.raises(InputError, match="export the model again"):
         Template.from_manifest({"charge": 0})
+
+
+def test_the_order_of_atoms_matters_only_where_it_is_asked_for(template: Template) -> None:
+    backwards = template.numbers[::-1], POSITIONS[::-1]
+    check_molecule(template, *backwards, any_order=True)
+    with pytest.raises(AtomOrderError, match="in this order"):
+        check_molecule(template, *backwards)
+    with pytest.raises(UnitsError, match="in bohr"):
+        check_molecule(template, backwards[0], backwards[1] / BOHR_ANGSTROM, any_order=True)

@@ -8,6 +8,7 @@ import pytest
 
 from densnet.errors import InputError
 from densnet.units import BOHR_ANGSTROM
+from ipi_driver.__main__ import build_parser, check_arguments
 from ipi_driver.client import ExitCode
 from ipi_driver.connection import Endpoint
 from tests.ipi_driver.elastic_ethanol import (
@@ -109,3 +110,19 @@ def test_a_foreign_server_is_a_protocol_error(listener: socket.socket, tmp_path:
 def test_an_address_without_a_port_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="host:port"):
         Endpoint.tcp(text)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("-n 0", "--connections must be at least 1"),
+        ("--max-force -1", "--max-force must be positive"),
+        ("--domain-stop -1", "--domain-stop must be positive"),
+        ("--spread-stop 0.3", "one model has no spread"),
+        ("--dump nowhere", "is not a folder"),
+    ],
+)
+def test_options_that_would_switch_off_a_guard_are_refused(options: str, message: str) -> None:
+    arguments = build_parser().parse_args(["ethanol", "-u", "x", *options.split()])
+    with pytest.raises(InputError, match=message):
+        check_arguments(arguments)

@@ -139,3 +139,28 @@ def test_groups_that_share_a_seed_are_refused(tmp_path: Path, capsys) -> None:
     config = write_config(tmp_path, groups=[group, {**group, "tag": "test"}])
     assert main(["sample", str(config)]) == 2
     assert "every group needs its own seed" in capsys.readouterr().err
+
+
+def test_frames_of_other_dynamics_are_not_taken_for_these(tmp_path: Path, capsys) -> None:
+    small = [{"tag": "train", "temperature_kelvin": 300.0, "n_frames": 1, "seed": 1}]
+    config = write_config(tmp_path, groups=small)
+    assert main(["sample", str(config)]) == 0
+    (tmp_path / "water.xyz").write_text(WATER.replace("0.760", "0.770"))
+    assert main(["sample", str(config)]) == 2
+    assert "geometry_sha256" in capsys.readouterr().err
+    longer = {"equilibration_ps": 0.02, "spacing_fs": 2.0, "frames_per_trajectory": 3}
+    assert main(["sample", str(write_config(tmp_path, groups=small, dynamics=longer))]) == 2
+    assert "give another output file" in capsys.readouterr().err
+
+
+def test_a_step_that_bonds_to_hydrogen_do_not_survive_is_refused(tmp_path: Path, capsys) -> None:
+    config = write_config(tmp_path, dynamics={"timestep_fs": 10.0})
+    assert main(["sample", str(config)]) == 2
+    assert "at most 2 fs" in capsys.readouterr().err
+
+
+def test_a_geometry_in_bohr_is_noticed(tmp_path: Path, capsys) -> None:
+    config = write_config(tmp_path)
+    (tmp_path / "water.xyz").write_text(WATER.replace("0.760", "1.436").replace("0.590", "1.115"))
+    assert main(["sample", str(config)]) == 2
+    assert "are these in bohr?" in capsys.readouterr().err

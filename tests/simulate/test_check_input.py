@@ -55,6 +55,9 @@ def test_the_templates_are_sound(path: Path) -> None:
         ("ethanol.xyz", "water.xyz", "wrong", "does not exist"),
         ("<total_steps>", "<total_stepps>20</total_stepps><total_steps>", "wrong", "i-PI refuses"),
         ("nbeads='1'", "nbeads='8'", "slow", "<batch_size>8</batch_size>"),
+        ("thermal' units='kelvin'", "thermal'", "wrong", "300 hartree; write units='kelvin'"),
+        ("timestep units='femtosecond'", "timestep", "wrong", "write units='femtosecond'"),
+        ("<total_steps>", "<total_steps>-", "wrong", "nothing would be run"),
     ],
 )
 def test_a_trap_is_found(tmp_path: Path, old: str, new: str, severity: str, words: str) -> None:
@@ -112,3 +115,26 @@ def test_what_is_no_input_is_refused(tmp_path: Path) -> None:
         check_input(path)
     path.write_text("<html/>")
     assert check_input(path)[0].severity == "wrong"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("\nO ", "\nS ", "masses from the one"),
+        ("\n9\n", "\n10\n", "not a whole xyz file"),
+    ],
+)
+def test_a_start_structure_that_does_not_fit_is_found(tmp_path, old, new, words) -> None:
+    path = changed(tmp_path, "nve", "nve")
+    start = tmp_path / "ethanol.xyz"
+    text = "\n" + start.read_text()
+    assert old in text
+    start.write_text(text.replace(old, new, 1)[1:])
+    assert any(f.severity == "wrong" and words in f.message for f in check_input(path))
+
+
+@pytest.mark.parametrize("content", ["", "9\n", "1\n# CELL\nO nan 0 0\n"])
+def test_a_damaged_start_structure_is_found(tmp_path, content) -> None:
+    path = changed(tmp_path, "nve", "nve")
+    (tmp_path / "ethanol.xyz").write_text(content)
+    assert any(f.severity == "wrong" and f.where == "<file>" for f in check_input(path))

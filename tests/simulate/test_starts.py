@@ -36,7 +36,9 @@ def test_all_structures_of_all_files_are_read(tmp_path: Path) -> None:
 
 def test_other_molecules_orders_units_and_files_are_refused(tmp_path: Path) -> None:
     reversed_atoms = write(tmp_path / "reversed.xyz", 0.0, order=slice(None, None, -1))
-    with pytest.raises(InputError, match=r"reversed.xyz, structure 1 has the atoms .* in this ord"):
+    with pytest.raises(
+        InputError, match=r"reversed.xyz, structure 1: the structure has the atoms .* in this ord"
+    ):
         read_starts([reversed_atoms], MOLECULE)
     in_bohr = write(tmp_path / "bohr.xyz", 0.0, scale=1.0 / BOHR_ANGSTROM)
     with pytest.raises(InputError, match=r"bohr.xyz, structure 1: "):
