@@ -3,22 +3,18 @@
 Every rule is a function from the parsed input to findings; each comes from a run that went wrong.
 """
 
-import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import Literal
-
-import numpy as np
 
 from densnet.errors import InputError
+from densnet.simulate.check_start import check_start, declared_elements
+from densnet.simulate.findings import Finding
 from densnet.units import AU_FS, AU_PS
 from ipi_driver.connection import SOCKETS_PREFIX
-
-Severity = Literal["wrong", "dangerous", "slow", "note"]
 
 # A path-integral or classical step beyond these loses energy with X–H stretches, fs.
 LONGEST_STEP_FS = 1.0
@@ -40,26 +36,6 @@ TIME_UNITS_FS = {
     "picosecond": 1e3,
     "nanosecond": 1e6,
 }
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing to know about an input.
-
-    Parameters
-    ----------
-    severity : str
-        ``wrong``: will not run or gives wrong numbers; ``dangerous``: may hang or lose data;
-        ``slow``; ``note``.
-    where : str
-        Element.
-    message : str
-        What, and what to write instead.
-    """
-
-    severity: Severity
-    where: str
-    message: str
 
 
 @dataclass(frozen=True)
@@ -312,7 +288,7 @@ def _files(document: Input) -> Iterator[Finding]:
         if not path.is_file():
             yield Finding("wrong", "<file>", f"{path} does not exist")
         elif element.get("mode") == "xyz":
-            yield from _structure_file(path, _declared_elements(document))
+            yield from check_start(path, declared_elements(document.root))
     prefix = document.root.get("sockets_prefix", SOCKETS_PREFIX)
     for element in document.root.findall("ffsocket"):
         if element.get("mode", "inet") in ("unix", "shm"):
@@ -324,47 +300,6 @@ def _files(document: Input) -> Iterator[Finding]:
                     f"{socket_path} exists: i-PI runs there already, or was killed and left it; "
                     "then remove it",
                 )
-
-
-def _declared_elements(document: Input) -> list[str]:
-    """Symbols that the <parameters> of a force field name, or none."""
-    for parameters in document.root.iter("parameters"):
-        found = re.search(r"elements\s*:([^,}]*)", parameters.text or "")
-        if found:
-            return found[1].split()
-    return []
-
-
-def _structure_file(path: Path, declared: list[str]) -> Iterator[Finding]:
-    """Compare a start structure with what the input says of it: i-PI sends only coordinates."""
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    count = lines[0].strip() if lines else ""
-    atoms = [line.split() for line in lines[2 : 2 + int(count)]] if count.isdigit() else []
-    if not atoms or len(atoms) != int(count):
-        yield Finding("wrong", "<file>", f"{path.name} is empty or not a whole xyz file")
-        return
-    if "CELL" not in lines[1]:
-        yield Finding(
-            "wrong",
-            "<file>",
-            f"{path.name} has no cell in its comment line; write "
-            "`# CELL(abcABC): 50 50 50 90 90 90 cell{angstrom} positions{angstrom}`",
-        )
-    try:
-        coordinates = np.array([[float(word) for word in atom[1:4]] for atom in atoms])
-    except ValueError:
-        coordinates = np.array(np.nan)
-    if coordinates.shape != (len(atoms), 3) or not np.isfinite(coordinates).all():
-        yield Finding("wrong", "<file>", f"{path.name} has coordinates that are no numbers")
-    symbols = [atom[0] for atom in atoms if atom]
-    if declared and symbols != declared:
-        yield Finding(
-            "wrong",
-            "<file>",
-            f"{path.name} has the atoms {' '.join(symbols)}, <parameters> say "
-            f"{' '.join(declared)}; i-PI takes masses from the one and the model the elements from "
-            "the other: order and elements must be the same",
-        )
 
 
 def _units(document: Input) -> Iterator[Finding]:
