@@ -118,6 +118,10 @@ class TrainingConfig:
     initial_energies : "model" or "data"
         Where the zero of energy is: as in the initial model, or shifted so that its energies of the
         training frames are right on average; for frames of another level of theory.
+    atomic_charges : "learned" or "mean"
+        What charge the functions on an atom hold together: what the density map learns, which is
+        none; or what it is on average in the training frames, the same whatever the molecule does,
+        for densities nearer to the reference (:mod:`densnet.training.initial_charges`).
     train_tag, validation_tag : str
     n_train : int or None
         Use only so many training frames of each file, drawn at random (for learning curves); None:
@@ -148,6 +152,7 @@ class TrainingConfig:
     initial_model: Path | None = None
     initial_networks: tuple[Network, ...] = ("density_map", "energy_functional", "response_map")
     initial_energies: Literal["model", "data"] = "model"
+    atomic_charges: Literal["learned", "mean"] = "learned"
     train_tag: str = "train"
     validation_tag: str = "validation"
     n_train: int | None = None

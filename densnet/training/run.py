@@ -25,6 +25,7 @@ from densnet.training.epochs import Epochs, validation_batches
 from densnet.training.foundation import hash_of_frames, hash_of_weights
 from densnet.training.frames import TrainingFrames, training_frames
 from densnet.training.initial import InitialModel, check_energy_offsets, energy_offsets
+from densnet.training.initial_charges import begin_with_mean_charges
 from densnet.training.losses import compute_errors
 from densnet.training.metric import MetricWeights
 from densnet.training.parallel import ProcessGroup
@@ -98,7 +99,10 @@ class TrainingRun:
         self.basis = self.basis.restricted_to(elements)
         torch.manual_seed(config.seed)
         networks = sizes_of_networks(config, initial)
-        self.model = build_model(config, networks, self.basis, self.train_sets).to(self.device)
+        self.model = build_model(config, networks, self.basis, self.train_sets)
+        if config.atomic_charges == "mean":
+            begin_with_mean_charges(self.model, self.basis, self.train_sets)
+        self.model.to(self.device)
         if (initial is None) != (config.initial_model is None):
             raise InputError("a training with an initial_model is to be given its networks, too")
         self.initial_response_map: ResponseMap | None = None
@@ -203,7 +207,8 @@ class TrainingRun:
         stage = STAGES[number]
         config: StageConfig = getattr(self.config, stage)
         # First, because products of what is trained and of what is frozen round differently.
-        parameters = trainable(self.model, stage)
+        fixed_charges = self.config.atomic_charges == "mean"
+        parameters = trainable(self.model, stage, fixed_charges=fixed_charges)
         if first_epoch == 0:
             self._begin_stage(stage)
         loss = StageLoss(

@@ -21,8 +21,17 @@ from densnet.training.losses import (
 STAGES = ("density", "energy", "joint")
 
 
-def trainable(model: DensNet, stage: str) -> list[nn.Parameter]:
-    """Return the parameters that a stage changes; the others are frozen by it."""
+def trainable(model: DensNet, stage: str, *, fixed_charges: bool = False) -> list[nn.Parameter]:
+    """Return the parameters that a stage changes; the others are frozen by it.
+
+    Parameters
+    ----------
+    model : DensNet
+    stage : str
+        One of ``STAGES``.
+    fixed_charges : bool
+        Leave the charge transfer as it is.
+    """
     parts: dict[str, list[nn.Module]] = {
         "density": [model.density_map],
         "energy": [model.energy_functional],
@@ -30,7 +39,8 @@ def trainable(model: DensNet, stage: str) -> list[nn.Parameter]:
     }
     for parameter in model.parameters():
         parameter.requires_grad_(False)
-    chosen = [p for part in parts[stage] for p in part.parameters()]
+    fixed = set(model.density_map.transfer.parameters()) if fixed_charges else set()
+    chosen = [p for part in parts[stage] for p in part.parameters() if p not in fixed]
     for parameter in chosen:
         parameter.requires_grad_(True)
     return chosen
