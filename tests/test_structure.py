@@ -31,7 +31,9 @@ def test_structure_is_frozen_and_keeps_its_own_arrays() -> None:
 
 def test_angstrom_in_place_of_bohr_are_refused() -> None:
     hydrogen = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 0.74]])
-    with pytest.raises(UnitsError, match=r"atoms 0 and 1 are 0\.740 bohr apart.*divide them"):
+    with pytest.raises(
+        UnitsError, match=r"atoms 0 and 1 are 0\.740 bohr \(0\.392 angstrom\) apart"
+    ):
         Structure([1, 1], hydrogen)
     assert Structure([1, 1], hydrogen / BOHR_ANGSTROM).n_atoms == 2
 
