@@ -23,7 +23,7 @@ class DensNetCalculator(Calculator):
 
     ``atoms.get_dipole_moment()`` works, so ASE's ``Infrared`` does too. The density coefficients
     are in ``results["density_coefficients"]``, in the basis of ``calculator.model.basis``;
-    ``charges`` are those of the functions on each atom, near zero, and no partial charges. A model
+    ``charges`` are those of the functions on each atom, and no partial charges. A model
     that offers polarizabilities has the property ``polarizability``, (3, 3), in e²·Å²/eV, evaluated
     only when asked for; times ``ase.units.Bohr * ase.units.Hartree`` it is a volume in Å³.
 

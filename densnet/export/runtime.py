@@ -34,7 +34,7 @@ class Prediction:
         Of Δρ in the bundle's density basis.
     charges : (n_batch, n_atoms)
         ∫Δρ_A of the functions on each atom; they sum to zero. No partial charges: functions of
-        neighbours overlap, and models keep these numbers near zero (a few 1e-5).
+        neighbours overlap, and where a model learns these numbers it learns next to none.
     polarizability : (n_batch, 3, 3), bohr³, or None
         Static, symmetric; None unless it was asked for.
     coefficient_response : (n_batch, 3, n_functions) or None

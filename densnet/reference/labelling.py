@@ -35,6 +35,8 @@ from densnet.structure import Structure
 
 # Columns of the sampling that a labelled frame keeps.
 CARRIED = ("frame", "positions", "tag", "temperature", "trajectory", "time", "source")
+# Positions are stored as they are given.
+SAME_POSITION_BOHR = 1e-9
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -144,7 +146,7 @@ def pending_jobs(
         raise InputError(f"{frames.path} and {writer.path} hold different atoms")
     stored = writer.stored_positions()
     for identity, positions in zip(frames["frame"].tolist(), frames.positions, strict=True):
-        if identity in stored and not np.allclose(stored[identity], positions, atol=1e-9):
+        if identity in stored and np.abs(stored[identity] - positions).max() > SAME_POSITION_BOHR:
             raise InputError(
                 f"{writer.path} holds frame {identity} with other positions than {frames.path}: it "
                 "was labelled from other frames; give another output file"

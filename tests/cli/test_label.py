@@ -118,7 +118,7 @@ def test_labels_of_other_frames_are_not_taken_for_those_of_these(folder, capsys)
     assert main(["label", config]) == 0
     frames = FrameFile.read(folder / "frames.h5")
     replace_columns(
-        folder / "frames.h5", frames["frame"], {"positions": frames.positions + 0.1}, {}
+        folder / "frames.h5", frames["frame"], {"positions": frames.positions + 1e-5}, {}
     )
     assert main(["label", config]) == 2
     assert "holds frame 0 with other positions" in capsys.readouterr().err
